@@ -1,0 +1,1 @@
+"""The pure core: values and decisions. No IO, no clock, no event loop."""

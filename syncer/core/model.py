@@ -1,0 +1,242 @@
+"""The nouns of syncer: frozen values that every part understands and none owns."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class RemoteStatus(StrEnum):
+    """What VideoDB says of a job, its synonyms folded together."""
+
+    PROCESSING = "processing"
+    DONE = "done"
+    ERROR = "error"
+
+
+class State(StrEnum):
+    """Where an entry stands; `core.lifecycle` holds the table of allowed moves."""
+
+    PROCESSING = "processing"  # VideoDB is still making the file
+    PENDING = "pending"  # done and not archived: due, now or later
+    CLAIMED = "claimed"  # a worker holds it until its lease runs out
+    STORED = "stored"  # published, fsynced, settled
+    REMOTE_ERROR = "remote_error"  # VideoDB failed to make the file
+    LOST = "lost"  # refused by the storage, after a relink too
+    FILTERED = "filtered"  # left out by the user's own filters
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A signed download_url and the moment it dies.
+
+    The URL is a password for its file, so it stays out of `repr`.
+    """
+
+    url: str = field(repr=False)
+    expires_at: datetime | None  # UTC
+    estimated: bool = False  # True where the link does not say it and 24 hours are assumed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry of VideoDB's list, checked and typed; every text in it is hostile."""
+
+    id: str
+    name: str | None
+    status: RemoteStatus
+    created_at: datetime | None  # UTC
+    link: Link | None
+    error: str | None = None  # VideoDB's own words, where it gave any
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A page entry that is no job."""
+
+    page: int
+    position: int  # within the page, from 0
+    reason: str
+    id: str | None = None  # where at least that was readable
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of the listing."""
+
+    index: int
+    jobs: tuple[Job, ...]  # in the server's order
+    malformed: tuple[Malformed, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """How many entries the server sent, malformed ones included."""
+        return len(self.jobs) + len(self.malformed)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one whole listing amounted to."""
+
+    pages: int = 0
+    jobs: int = 0  # distinct ids
+    malformed: int = 0
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A job as this pass listed it, with the user's filters applied."""
+
+    job: Job
+    filtered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the storage said about the whole file, first answer or later: what the bytes are held against."""
+
+    size: int | None = None  # bytes
+    etag: str | None = None  # as sent, quotes and W/ included
+    last_modified: str | None = None  # as sent, an HTTP date
+    content_type: str | None = None
+    md5: str | None = None  # lower-case hex
+    crc32c: str | None = None  # lower-case hex, 8 digits
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A published file, as the ledger and the manifest remember it."""
+
+    path: str  # relative to the destination, `/` between its parts
+    size: int  # bytes
+    sha256: str  # lower-case hex, of the bytes on disk
+    etag: str | None
+    stored_at: datetime
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The ledger's row for a job: what VideoDB said of it, and what was done about it."""
+
+    id: str
+    name: str | None
+    status: RemoteStatus
+    created_at: datetime | None
+    link: Link | None
+    state: State
+    attempts: int = 0  # claims, ever
+    tries: int = 0  # claims in the pass that claimed it last
+    not_before: datetime | None = None
+    last_error: str | None = None
+    path: str | None = None  # reserved by the first answer, kept for good
+    promise: Promise = field(default_factory=Promise)
+    stored: StoredFile | None = None
+    first_seen_at: datetime | None = None
+    last_seen_at: datetime | None = None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the link dies, where that is known or estimated."""
+        return self.link.expires_at if self.link else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to fetch one entry, until its lease runs out; `token` fences every write made under it."""
+
+    entry: Entry
+    token: str
+    until: datetime
+
+
+# --- Outcomes: how a claim ends. The ledger settles each by the table in core.lifecycle. ---
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The file is published and fsynced."""
+
+    file: StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Failed; to be tried again in this pass, not before `at`.
+
+    `progressed` is True where the partial grew: a long file over a poor line is no hopeless one.
+    """
+
+    reason: str
+    at: datetime
+    progressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Failed, and this pass lets it be; a later one may try from `at` on.
+
+    `ordered` is True where the storage itself named that moment.
+    """
+
+    reason: str
+    at: datetime
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """The storage refused the link, and the one the API gave in its place: nothing is left to ask."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Stopped from outside; the entry is due again as if it had not been claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """VideoDB no longer calls the job done; the entry follows it."""
+
+    status: RemoteStatus
+    reason: str
+
+
+Outcome = Stored | Retry | Park | Lose | HandBack | Follow
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The listed jobs of one pass, by what became of them; the balance's right-hand side."""
+
+    stored: int = 0
+    pending: int = 0
+    processing: int = 0
+    remote_error: int = 0
+    lost: int = 0
+    filtered: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.stored + self.pending + self.processing + self.remote_error + self.lost + self.filtered
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Which destination a ledger belongs to."""
+
+    ledger_id: str
+    destination_id: str | None  # None until first use
+    location: str | None  # where it was last seen, for messages
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pass would do with what the ledger and the list know, as `syncer plan` tells it."""
+
+    due: tuple[Entry, ...]
+    known_bytes: int
+    unknown_sizes: int
+    earliest_deadline: datetime | None

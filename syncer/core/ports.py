@@ -1,0 +1,240 @@
+"""The seams of the house: what each part offers to the ones that use it. Real parts and fakes pass the same suites."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from syncer.core.events import Event
+from syncer.core.model import (
+    Binding,
+    Claim,
+    Entry,
+    Job,
+    Link,
+    Listing,
+    Outcome,
+    Page,
+    Promise,
+    Sighting,
+    State,
+    StoredFile,
+    Tally,
+)
+from syncer.core.resume import Answer, Ask
+
+
+class Clock(Protocol):
+    """Time, so that tests and simulations can have their own."""
+
+    def now(self) -> datetime:
+        """This moment, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, and let others work meanwhile."""
+        ...
+
+
+class Observer(Protocol):
+    """Hears what happens. It must return at once and never raise; it is called on the event loop's thread."""
+
+    def notify(self, event: Event) -> None: ...
+
+
+class Source(Protocol):
+    """VideoDB, as far as syncer needs it. Raises KeyRefused and ListingFailed, never an HTTP library's error."""
+
+    async def list_jobs(self, keep: Callable[[Page], Awaitable[frozenset[str]]]) -> Listing:
+        """Read the whole list. Each page goes to `keep`, which answers the ids that are new in this listing.
+
+        The next page may be asked for while `keep` works, but `keep` is never called twice at once.
+        Raises ListingFailed where the end cannot be reached; the pages kept until then stay kept.
+        """
+        ...
+
+    async def look_up(self, job_id: str) -> Job:
+        """The job as the API knows it now, past any cache of ours. Raises JobGone."""
+        ...
+
+    async def regenerate(self, job_id: str) -> None:
+        """Have the job made again. VideoDB may bill it. Raises JobGone."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes the bytes of one body, in order."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Blocking; called off the event loop, by one thread at a time. The buffer may be reused afterwards.
+
+        Raises a FetchError to refuse the body, a DestinationError where the file system refuses.
+        """
+        ...
+
+
+class Exchange(Protocol):
+    """A storage's answer: the head read, the body waiting."""
+
+    @property
+    def answer(self) -> Answer: ...
+
+    async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
+        """Send the body to `sink`, telling `progress` each count of bytes on the event loop's thread.
+
+        Returns when the body ended as its framing promised. Raises Interrupted where it broke, stalled or fell short.
+        """
+        ...
+
+
+class Fetcher(Protocol):
+    """Gets bytes from a storage. Knows links and ranges; nothing of jobs, names or the ledger."""
+
+    def open(self, link: Link, ask: Ask) -> AbstractAsyncContextManager[Exchange]:
+        """Ask for bytes. Raises Interrupted where no answer came; an answer of any status is an Exchange."""
+        ...
+
+
+class Partial(Sink, Protocol):
+    """The bytes of one job on their way, on the destination's file system, under no final name."""
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    async def begin(self, keep: int, digests: frozenset[str]) -> None:
+        """Keep the first `keep` bytes and drop the rest, reading the kept ones into `sha256` and `digests`
+        (`md5`, `crc32c`); `write` goes on from there."""
+        ...
+
+    async def tail(self, count: int) -> bytes:
+        """The last `count` bytes on disk."""
+        ...
+
+    async def finish(self) -> dict[str, str]:
+        """Flush and fsync; the digests of every byte on disk, by name, in lower-case hex."""
+        ...
+
+    async def publish(self, path: str, modified_at: datetime | None) -> None:
+        """Make the finished file visible under `path`, atomically, and fsync the folder.
+
+        Raises NameTaken rather than replace anything; proves the destination's identity first.
+        """
+        ...
+
+    async def discard(self) -> None:
+        """Close and delete."""
+        ...
+
+    async def close(self) -> None:
+        """Close, and leave the bytes for another time."""
+        ...
+
+
+class Destination(Protocol):
+    """Where files go. Every method raises DestinationError where the file system does not do its part."""
+
+    @property
+    def location(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    async def identify(self, ledger_id: str) -> str | None:
+        """The id on the marker. None without a marker. `ledger_id` must be the marker's own: DestinationForeign."""
+        ...
+
+    async def bind(self, ledger_id: str, destination_id: str) -> None:
+        """First use: make the folder if only its last part is missing, and write the marker, durably."""
+        ...
+
+    async def prove(self, destination_id: str) -> None:
+        """Raises DestinationMissing or DestinationForeign unless the marker carries this id. Later calls keep to it."""
+        ...
+
+    async def open_partial(self, job_id: str) -> Partial:
+        """The job's partial, opened or made. No one else may hold it."""
+        ...
+
+    async def size_of(self, path: str) -> int | None:
+        """Bytes of the regular file at `path`; None where there is nothing. Something else there: -1."""
+        ...
+
+    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
+        """`sha256` and `digests` of a published file, read back, in lower-case hex."""
+        ...
+
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
+        """Add a published file to the manifest."""
+        ...
+
+    async def sweep(self, job_ids: Sequence[str]) -> None:
+        """Delete the partials of jobs that need none any more."""
+        ...
+
+
+class Ledger(Protocol):
+    """The memory. Every method is one transaction; what it returned is committed."""
+
+    async def binding(self) -> Binding: ...
+
+    async def bind(self, destination_id: str, location: str) -> None: ...
+
+    async def begin_pass(self, at: datetime) -> int:
+        """Open a pass and hold the ledger for it; claims of passes that died are taken back. Raises LedgerHeld."""
+        ...
+
+    async def record(self, sightings: Sequence[Sighting], at: datetime) -> frozenset[str]:
+        """Take in one page in bulk; the ids that this pass had not listed before."""
+        ...
+
+    async def due(self, at: datetime, limit: int) -> list[Entry]:
+        """Pending entries that this pass may try at `at`, the earliest deadline first."""
+        ...
+
+    async def next_due(self, at: datetime) -> datetime | None:
+        """When the next entry that this pass still means to try becomes due; None if there is none."""
+        ...
+
+    async def claim(self, ids: Sequence[str], at: datetime, until: datetime) -> list[Claim]:
+        """Claim those of `ids` that are still pending. Committed before it returns."""
+        ...
+
+    async def renew(self, until: datetime) -> None:
+        """Extend the lease of every claim this pass holds."""
+        ...
+
+    async def relink(self, claim: Claim, link: Link) -> None:
+        """Remember a renewed link. Raises StaleClaim."""
+        ...
+
+    async def reserve(self, claim: Claim, path: str, promise: Promise) -> bool:
+        """Note the final path and what the storage promised; False where another entry has that path.
+
+        Raises StaleClaim.
+        """
+        ...
+
+    async def settle(self, claim: Claim, outcome: Outcome, at: datetime) -> None:
+        """Write how a claim ended. Raises StaleClaim."""
+        ...
+
+    async def tally(self) -> Tally:
+        """The jobs this pass listed, by state; claimed ones count as pending."""
+        ...
+
+    async def end_pass(
+        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
+    ) -> None:
+        """Close the pass with its counts, and let go of the ledger."""
+        ...
+
+    def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
+        """Entries in the order of their ids, in bounded memory."""
+        ...
+
+    async def close(self) -> None: ...

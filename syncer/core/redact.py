@@ -1,0 +1,29 @@
+"""Takes the secrets out of text: signed links lose their query, and keys lose everything."""
+
+import re
+from urllib.parse import urlsplit
+
+_URL = re.compile(r"(https?://[^\s\"'<>?#]+)[?#][^\s\"'<>]*", re.IGNORECASE)
+_USERINFO = re.compile(r"(https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-]{4,}")
+_HEADER = re.compile(r"(x-access-token['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",;)\]}]+", re.IGNORECASE)
+HIDDEN = "[hidden]"
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """`text` without URL queries, URL passwords, API keys, or any of `secrets`."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN)
+    text = _URL.sub(rf"\1?{HIDDEN}", text)
+    text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
+    text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    return _KEY.sub(HIDDEN, text)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, for messages: all of a link that may be shown."""
+    try:
+        return urlsplit(url).hostname or "the storage"
+    except ValueError:
+        return "the storage"

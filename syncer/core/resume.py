@@ -1,0 +1,238 @@
+"""What to ask the storage for, and what its answer means: the guard of I6.
+
+RFC 9110 §14 (ranges), §13.1.5 (If-Range) and §8.8 (validators) are the source of the rules. A resumed fetch asks
+for a little more than it lacks: the overlap is compared with the bytes on disk before anything is appended, so that
+even a storage without validators cannot glue two versions of a file together.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from syncer.core.errors import (
+    ChecksumMismatch,
+    FetchError,
+    LengthMismatch,
+    LinkRefused,
+    NotTheFile,
+    StorageBusy,
+)
+from syncer.core.model import Promise
+
+OVERLAP = 64 * 1024
+"""Bytes fetched again when a partial goes on, and compared with what is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The range to ask for. From 0 without an overlap it is the whole file, and no Range header is sent."""
+
+    start: int = 0  # first byte wanted, the overlap included
+    overlap: int = 0  # bytes of the answer that are on disk already
+    if_range: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.start == 0 and self.overlap == 0
+
+    def headers(self) -> dict[str, str]:
+        """The request headers that say so (RFC 9110 §14.2 and §13.1.5)."""
+        if self.is_whole:
+            return {}
+        asked = {"Range": f"bytes={self.start}-"}
+        return asked | ({"If-Range": self.if_range} if self.if_range else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """A parsed Content-Range (RFC 9110 §14.4); `first` and `last` are None in the unsatisfied form."""
+
+    first: int | None
+    last: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of a storage's answer, without anything that decides nothing."""
+
+    status: int
+    host: str = ""
+    length: int | None = None  # Content-Length
+    chunked: bool = False
+    content_range: ContentRange | None = None
+    content_type: str | None = None  # lower case, without parameters
+    encoding: str | None = None  # Content-Encoding, lower case; None for identity
+    etag: str | None = None
+    last_modified: str | None = None
+    md5: str | None = None
+    crc32c: str | None = None
+    stored_length: int | None = None  # x-goog-stored-content-length
+    retry_after: datetime | None = None
+    expired_token: bool = False  # a 400 whose body says that the signature's time is over (Google Cloud Storage)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """The answer continues the partial, once its first `overlap` bytes are found equal to the partial's last."""
+
+    overlap: int
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
+class FromStart:
+    """The answer is the whole file; whatever is on disk makes way for it."""
+
+    promise: Promise
+    changed: bool  # True where bytes on disk are given up for it
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The answer fits no byte on disk; drop the partial and ask for the whole."""
+
+    reason: str
+
+
+Verdict = Append | FromStart | AskAgain
+
+
+def is_strong(etag: str | None) -> bool:
+    """Whether an entity tag is a strong validator (RFC 9110 §8.8.1)."""
+    return etag is not None and etag.startswith('"')
+
+
+def ask(on_disk: int, promise: Promise) -> Ask:
+    """What to ask for, with `on_disk` bytes of a partial that was fetched under `promise`."""
+    if on_disk == 0 or (promise.size is not None and on_disk > promise.size):
+        return Ask()
+    overlap = min(OVERLAP, on_disk)
+    validator = promise.etag if is_strong(promise.etag) else None
+    if promise.etag is None:
+        validator = promise.last_modified
+    return Ask(start=on_disk - overlap, overlap=overlap, if_range=validator)
+
+
+def judge(asked: Ask, held: Promise, answer: Answer) -> Verdict:
+    """What an answer to `asked` is good for, when the partial was fetched under `held`.
+
+    Raises LinkRefused, StorageBusy or NotTheFile where it is good for nothing.
+    """
+    if answer.status == 416 and not asked.is_whole:
+        return AskAgain("the storage has no such range of the file")
+    _refuse_bad_status(answer)
+    _refuse_bad_body(answer)
+    if answer.status == 200:
+        return FromStart(_promise_of(answer, Promise()), changed=not asked.is_whole)
+    return _judge_part(asked, held, answer)
+
+
+def _refuse_bad_status(answer: Answer) -> None:
+    status, host = answer.status, answer.host
+    if status in (200, 206):
+        return
+    if status in (401, 403, 404, 410) or answer.expired_token:
+        raise LinkRefused(f"{host} refused the link ({status}).")
+    if status in (408, 425, 429) or status >= 500:
+        raise StorageBusy(f"{host} answered {status}.", retry_after=answer.retry_after)
+    raise NotTheFile(f"{host} answered {status} instead of the file.")
+
+
+def _refuse_bad_body(answer: Answer) -> None:
+    if answer.encoding:
+        raise NotTheFile(f"{answer.host} sent the file encoded ({answer.encoding}), which nobody asked for.")
+    if answer.content_type and is_document(answer.content_type):
+        raise NotTheFile(f"{answer.host} sent a page of type {answer.content_type} instead of the file.")
+
+
+def is_document(content_type: str) -> bool:
+    """Whether a media type is that of error pages and API answers, which no video has."""
+    kind, _, subtype = content_type.partition("/")
+    documents = {"json", "xml", "xhtml+xml", "problem+json"}
+    return kind in ("text", "multipart", "message") or (
+        kind == "application" and (subtype in documents or subtype.endswith(("+json", "+xml")))
+    )
+
+
+def _judge_part(asked: Ask, held: Promise, answer: Answer) -> Verdict:
+    if asked.is_whole:
+        raise NotTheFile(f"{answer.host} sent a part of the file when all of it was asked for.")
+    span = answer.content_range
+    if span is None or span.first is None or span.last is None:
+        raise NotTheFile(f"{answer.host} sent a part of the file without saying which.")
+    if span.first != asked.start:
+        raise NotTheFile(
+            f"{answer.host} sent the bytes from {span.first} when those from {asked.start} were asked for."
+        )
+    promise = _promise_of(answer, held)
+    if _is_other_version(held, answer, span):
+        return AskAgain("the file changed at the storage")
+    if span.total is not None and span.last != span.total - 1:
+        raise NotTheFile(
+            f"{answer.host} sent the bytes up to {span.last} of {span.total} when all the rest was asked for."
+        )
+    if answer.length is not None and answer.length != span.last - span.first + 1:
+        raise NotTheFile(f"{answer.host} promised {answer.length} bytes for a range of another length.")
+    if promise.size is None:
+        promise = replace(promise, size=span.last + 1)
+    return Append(asked.overlap, promise)
+
+
+def _is_other_version(held: Promise, answer: Answer, span: ContentRange) -> bool:
+    pairs = [
+        (held.size, span.total),
+        (held.etag, answer.etag),
+        (held.md5, answer.md5),
+        (held.crc32c, answer.crc32c),
+    ]
+    if held.etag is None or answer.etag is None:
+        pairs.append((held.last_modified, answer.last_modified))
+    return any(a is not None and b is not None and a != b for a, b in pairs)
+
+
+def _promise_of(answer: Answer, held: Promise) -> Promise:
+    """What the answer promises of the whole file; what it leaves out, an earlier answer to the same version may say."""
+    if answer.status == 200:
+        return Promise(
+            size=answer.length if answer.length is not None else answer.stored_length,
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            content_type=answer.content_type,
+            md5=answer.md5,
+            crc32c=answer.crc32c,
+        )
+    total = answer.content_range.total if answer.content_range else None
+    return Promise(
+        size=total if total is not None else held.size,
+        etag=answer.etag or held.etag,
+        last_modified=answer.last_modified or held.last_modified,
+        content_type=answer.content_type or held.content_type,
+        md5=answer.md5 or held.md5,
+        crc32c=answer.crc32c or held.crc32c,
+    )
+
+
+_PAGE_OPENINGS = (b"<!doctype", b"<html", b"<?xml", b"<error", b"<head", b"<body", b"{", b"[")
+
+
+def looks_like_page(opening: bytes) -> bool:
+    """Whether a body opens like HTML, XML or JSON: an error page under a video's media type.
+
+    No video container begins so: MP4 and MOV begin with a box length, WebM and Matroska with 1A 45 DF A3,
+    MPEG-TS with 47, AVI with RIFF, MP3 with ID3 or FF.
+    """
+    text = opening.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
+    return text.startswith(_PAGE_OPENINGS)
+
+
+def check_whole(promise: Promise, size: int, digests: dict[str, str]) -> FetchError | None:
+    """Why `size` bytes with these digests are not what was promised; None if they are.
+
+    `digests` maps `md5` and `crc32c`, where computed, to lower-case hex.
+    """
+    if promise.size is not None and size != promise.size:
+        return LengthMismatch(f"{size} bytes arrived of {promise.size} promised.")
+    for name, promised in (("md5", promise.md5), ("crc32c", promise.crc32c)):
+        if promised is not None and name in digests and digests[name] != promised:
+            return ChecksumMismatch(f"The storage's {name} is not that of the bytes that arrived.")
+    return None
