@@ -17,6 +17,7 @@
     │   ├── Interrupted         -   the connection broke, stalled, or ended early
     │   ├── StorageBusy         -   429 or 5xx, perhaps with Retry-After
     │   ├── NotTheFile          -   an error page, a foreign encoding, a range nobody asked for
+    │   ├── FileChanged         -   the storage now has another version than the bytes on disk
     │   ├── LengthMismatch      -   more or fewer bytes than promised
     │   ├── ChecksumMismatch    -   the storage's own checksum says otherwise
     │   └── NoLink              -   the job is done, and the API gives no link
@@ -128,6 +129,12 @@ class StorageBusy(FetchError):
 
 class NotTheFile(FetchError):
     """What came back is not the file, or not the part of it that was asked for."""
+
+
+class FileChanged(FetchError):
+    """The storage's file is not the one whose first bytes are on disk."""
+
+    keep_partial = False
 
 
 class LengthMismatch(FetchError):

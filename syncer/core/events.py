@@ -20,7 +20,6 @@ class PageListed:
 
     index: int
     jobs: int  # distinct ids so far
-    due: int  # of this page's new ids, how many are to be fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class ListingEnded:
     """The list was read to its end, or could not be."""
 
     listing: Listing
+    due: int = 0  # listed entries still to be fetched
     reason: str | None = None  # why it is not complete
 
 

@@ -234,9 +234,12 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pass would do with what the ledger and the list know, as `syncer plan` tells it."""
+    """What a pass would bring, as far as it can be told without asking the storage. Built entry by entry."""
 
-    due: tuple[Entry, ...]
-    known_bytes: int
-    unknown_sizes: int
-    earliest_deadline: datetime | None
+    files: int = 0
+    known_bytes: int = 0
+    unknown_sizes: int = 0  # files whose size the storage has not told yet
+    no_link: int = 0
+    earliest_deadline: datetime | None = None
+    dead: int = 0  # files whose link has died by its own word; a relink may still save them
+    first: tuple[Entry, ...] = ()  # the most pressing ones

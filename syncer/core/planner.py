@@ -4,9 +4,10 @@ Source: J. R. Jackson, 1955: ordering by due date minimises the greatest latenes
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from syncer.core.model import Entry, Plan, State
+from syncer.core.model import Entry, Plan
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -24,14 +25,24 @@ def _urgency(entry: Entry) -> tuple[bool, datetime, datetime, str]:
     return has_link, entry.deadline or _NEVER, entry.created_at or _NEVER, entry.id
 
 
-def plan(entries: Iterable[Entry]) -> Plan:
-    """What a pass over `entries` would bring, as far as it can be told without asking the storage."""
-    due = tuple(order(e for e in entries if e.state is State.PENDING))
-    sizes = [e.promise.size for e in due]
-    deadlines = [e.deadline for e in due if e.deadline is not None]
-    return Plan(
-        due=due,
-        known_bytes=sum(s for s in sizes if s is not None),
-        unknown_sizes=sum(1 for s in sizes if s is None),
-        earliest_deadline=min(deadlines, default=None),
+def extend(plan: Plan, entry: Entry, now: datetime, show: int = 20) -> Plan:
+    """The plan with one more pending entry in it; it keeps the `show` most pressing ones by name."""
+    link, size = entry.link, entry.promise.size
+    deadline = entry.deadline
+    earliest = plan.earliest_deadline
+    if deadline is not None and (earliest is None or deadline < earliest):
+        earliest = deadline
+    is_dead = link is not None and not link.estimated and deadline is not None and deadline <= now
+    first = plan.first
+    if len(first) < show or _urgency(entry) < _urgency(first[-1]):
+        first = tuple(order((*first, entry))[:show])
+    return replace(
+        plan,
+        files=plan.files + 1,
+        known_bytes=plan.known_bytes + (size or 0),
+        unknown_sizes=plan.unknown_sizes + (size is None),
+        no_link=plan.no_link + (link is None),
+        earliest_deadline=earliest,
+        dead=plan.dead + is_dead,
+        first=first,
     )

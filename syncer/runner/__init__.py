@@ -1,0 +1,1 @@
+"""Runs passes: lists, hands out work, and accounts for all of it. Knows the other parts by their ports only."""

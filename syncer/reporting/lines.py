@@ -1,0 +1,76 @@
+"""One line an event, for a log file, cron's mail or a terminal that wants no bars."""
+
+from collections.abc import Callable
+
+from syncer.core.events import (
+    EntryFollowed,
+    EntryLost,
+    EntryMalformed,
+    Event,
+    FetchFailed,
+    FetchRestarted,
+    FileStored,
+    LinkRenewed,
+    ListingEnded,
+    PassStarted,
+    RequestRetried,
+)
+from syncer.reporting.units import human_bytes, human_seconds
+
+
+class Lines:
+    """An observer that writes what matters; with `every_file`, each stored file too."""
+
+    def __init__(self, write: Callable[[str], None], *, every_file: bool = False) -> None:
+        self._write = write
+        self._every_file = every_file
+
+    def notify(self, event: Event) -> None:
+        line = line_of(event, every_file=self._every_file)
+        if line is not None:
+            self._write(line)
+
+
+def line_of(event: Event, *, every_file: bool) -> str | None:
+    """An event in words; None where it is not worth a line."""
+    if every_file:
+        routine = _routine(event)
+        if routine is not None:
+            return routine
+    return _trouble(event)
+
+
+def _routine(event: Event) -> str | None:
+    match event:
+        case PassStarted(location=location):
+            return f"syncing to {location}"
+        case ListingEnded(listing=listing, due=due, reason=None):
+            return f"{listing.jobs} jobs listed, {due} to fetch"
+        case FileStored(path=path, size=size, recovered=recovered):
+            return f"{'recovered' if recovered else 'stored'} {path} ({human_bytes(size)})"
+        case LinkRenewed(name=name):
+            return f"new link for {name}"
+        case _:
+            return None
+
+
+def _trouble(event: Event) -> str | None:
+    match event:
+        case EntryMalformed(entry=entry):
+            return f"skipped an unreadable entry on page {entry.page}, position {entry.position}: {entry.reason}"
+        case ListingEnded(reason=str() as reason):
+            return f"the list could not be read to its end: {reason}"
+        case RequestRetried(reason=reason, wait=wait):
+            return f"{reason} Asking again in {human_seconds(wait)}."
+        case FetchRestarted(name=name, reason=reason):
+            return f"{name}: fetched again from its start, because {reason}"
+        case FetchFailed(name=name, reason=reason, next_attempt_at=None):
+            return f"{name}: {reason} Left for the next pass."
+        case FetchFailed(name=name, reason=reason):
+            return f"{name}: {reason} Trying again."
+        case EntryLost(name=name, reason=reason):
+            return f"LOST {name}: {reason}"
+        case EntryFollowed(name=name, reason=reason):
+            return f"{name}: {reason}"
+        case _:
+            return None

@@ -1,0 +1,146 @@
+"""Progress on a terminal: one bar for the pass, one for each running file."""
+
+from typing import TextIO
+
+from tqdm import tqdm
+
+from syncer.core.events import (
+    BytesArrived,
+    Event,
+    FetchFailed,
+    FetchRestarted,
+    FetchStarted,
+    FileStored,
+    ListingEnded,
+    PageListed,
+    PassEnded,
+    PassStarted,
+)
+from syncer.reporting.lines import line_of
+
+REFRESH = 0.25
+"""Seconds between two drawings of a bar, at the least."""
+
+_PASS = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+_PASS_OPEN = "{desc} {n_fmt} [{elapsed}, {rate_fmt}]"
+_FILE = "  {desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {rate_fmt}"
+
+
+class Bars:
+    """An observer that draws bars on `stream`, and troubles as lines above them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._pass: tqdm[None] | None = None
+        self._files: dict[str, tqdm[None]] = {}
+        self._listed = 0
+        self._due: int | None = None
+        self._stored = 0
+        self._sizes = _Sizes()
+
+    def notify(self, event: Event) -> None:
+        line = line_of(event, every_file=False)
+        if line is not None:
+            tqdm.write(line, file=self._stream)
+        match event:
+            case PassStarted():
+                self._pass = self._bar(desc="listing", bar_format=_PASS_OPEN, leave=False)
+            case PageListed(jobs=jobs):
+                self._listed = jobs
+            case ListingEnded(due=due):
+                self._due = due + self._stored
+            case FetchStarted():
+                self._open(event)
+            case BytesArrived():
+                self._advance(event)
+                return
+            case FileStored() | FetchFailed() | FetchRestarted():
+                self._shut(event)
+            case PassEnded():
+                self.close()
+                return
+            case _:
+                return
+        self._describe()
+
+    def close(self) -> None:
+        """Take every bar off the screen."""
+        for bar in (*self._files.values(), self._pass):
+            if bar is not None:
+                bar.close()
+        self._files.clear()
+        self._pass = None
+
+    def _bar(self, **options: object) -> "tqdm[None]":
+        return tqdm(
+            file=self._stream,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            dynamic_ncols=True,
+            mininterval=REFRESH,
+            miniters=1,
+            smoothing=0.1,
+            **options,  # type: ignore[call-overload]
+        )
+
+    def _open(self, event: FetchStarted) -> None:
+        if self._pass is None or event.id in self._files:
+            return
+        self._files[event.id] = self._bar(
+            desc=_shorten(event.name), total=event.size, initial=event.offset, bar_format=_FILE, leave=False
+        )
+        self._sizes.begun(event.id, event.size, event.offset)
+
+    def _advance(self, event: BytesArrived) -> None:
+        if event.id in self._files:
+            self._files[event.id].update(event.count)
+        if self._pass is not None:
+            self._pass.update(event.count)
+
+    def _shut(self, event: FileStored | FetchFailed | FetchRestarted) -> None:
+        bar = self._files.pop(event.id, None)
+        if bar is not None:
+            bar.close()
+        self._sizes.ended(event.id)
+        self._stored += isinstance(event, FileStored)
+
+    def _describe(self) -> None:
+        bar = self._pass
+        if bar is None:
+            return
+        if self._due is None:
+            bar.desc = f"listing, {self._listed:,} jobs so far; {self._stored:,} files stored,"
+        else:
+            bar.desc = f"{self._stored:,}/{self._due:,} files"
+            bar.total = self._sizes.estimate(self._due - self._stored, int(bar.n))
+            bar.bar_format = _PASS if bar.total else _PASS_OPEN
+        bar.refresh()
+
+
+class _Sizes:
+    """How many bytes are still to come: known of running files, the mean of those met for the others."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, int] = {}
+        self._met = 0
+        self._sum = 0
+
+    def begun(self, job: str, size: int | None, offset: int) -> None:
+        if size is not None:
+            self._running[job] = size - offset
+            self._met += 1
+            self._sum += size
+
+    def ended(self, job: str) -> None:
+        self._running.pop(job, None)
+
+    def estimate(self, files_left: int, arrived: int) -> int | None:
+        if not self._met:
+            return None
+        waiting = max(0, files_left - len(self._running))
+        return arrived + sum(self._running.values()) // 2 + waiting * self._sum // self._met
+
+
+def _shorten(name: str, width: int = 32) -> str:
+    return f"{name:<{width}}" if len(name) <= width else name[: width - 1] + "…"

@@ -1,0 +1,210 @@
+"""One pass: prove the destination, list, fetch while listing, account for everything, report."""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from datetime import datetime, timedelta
+
+from syncer.core.errors import KeyRefused, LedgerError, ListingFailed, SyncerError
+from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
+from syncer.core.model import Entry, Job, Listing, Page, RemoteStatus, Sighting, State, Tally
+from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
+from syncer.runner.dispatch import Dispatcher
+from syncer.runner.parts import Counts, Parts, Rules, Stop
+from syncer.runner.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+AT_RISK = timedelta(hours=24)
+"""A pending entry whose link dies within this is at risk: the next nightly pass may come too late."""
+
+
+async def run_pass(parts: Parts, rules: Rules, stop: Stop | None = None) -> Report:
+    """Bring everything that is due. Returns the report, whose exit code says how it went.
+
+    Raises LedgerHeld and other LedgerErrors from before the pass began: then there is nothing to report on.
+    """
+    return await Pass(parts, rules, stop or Stop()).run()
+
+
+class Pass:
+    """The state of one pass while it runs."""
+
+    def __init__(self, parts: Parts, rules: Rules, stop: Stop) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._stop = stop
+        self._counts = Counts()
+        self._dispatcher = Dispatcher(parts, rules, Worker(parts, rules, self._counts))
+        self._listing = Listing()
+        self._error: SyncerError | None = None
+
+    async def run(self) -> Report:
+        parts = self._parts
+        started = parts.clock.now()
+        number = await parts.ledger.begin_pass(started)
+        try:
+            await prove_destination(parts)
+            parts.observer.notify(PassStarted(number, parts.destination.location))
+            await self._work_until_stopped()
+        except LedgerError:
+            raise
+        except SyncerError as error:
+            self._error = error
+        return await self._close(started)
+
+    async def _work_until_stopped(self) -> None:
+        work = asyncio.create_task(self._work(), name="pass")
+        stop = asyncio.create_task(self._stop.asked(), name="stop")
+        try:
+            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.cancel()
+            if not work.done():
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await work
+        if not work.cancelled():
+            work.result()
+
+    async def _work(self) -> None:
+        """List and fetch side by side. The first error that ends the pass cancels the rest and is raised."""
+        tasks = [
+            asyncio.create_task(self._list(), name="listing"),
+            asyncio.create_task(self._dispatcher.run(), name="dispatcher"),
+        ]
+        heartbeat = asyncio.create_task(self._keep_lease(), name="lease")
+        try:
+            await _all_or_first_error(tasks)
+        finally:
+            for task in (*tasks, heartbeat):
+                task.cancel()
+            await asyncio.gather(*tasks, heartbeat, return_exceptions=True)
+
+    async def _list(self) -> None:
+        parts, reason = self._parts, None
+        try:
+            self._listing = await parts.source.list_jobs(self._keep)
+        except ListingFailed as error:
+            # What is known is still worth fetching: links die whether or not the list can be read.
+            self._error, reason = error, error.message
+        if self._rules.regenerate:
+            await self._regenerate_failed()
+        tally = await parts.ledger.tally()
+        parts.observer.notify(ListingEnded(self._listing, due=tally.pending, reason=reason))
+        self._dispatcher.listing_ended()
+
+    async def _keep(self, page: Page) -> frozenset[str]:
+        """One page into the ledger, and the workers told."""
+        sightings = [Sighting(job, filtered=not self._rules.jobs.admits(job)) for job in page.jobs]
+        fresh = await self._parts.ledger.record(sightings, self._parts.clock.now())
+        seen = self._listing
+        self._listing = Listing(
+            pages=seen.pages + bool(fresh),
+            jobs=seen.jobs + len(fresh),
+            malformed=seen.malformed + len(page.malformed),
+        )
+        self._parts.observer.notify(PageListed(page.index, self._listing.jobs))
+        self._dispatcher.wake()
+        return fresh
+
+    async def _regenerate_failed(self) -> None:
+        """Have the jobs made again that VideoDB failed to make; the user allowed it."""
+        parts = self._parts
+        async for entry in parts.ledger.entries([State.REMOTE_ERROR], this_pass=True):
+            try:
+                await parts.source.regenerate(entry.id)
+            except KeyRefused:
+                raise
+            except SyncerError as error:
+                _log.warning("job %s could not be made again: %s", entry.id, error.message)
+                continue
+            job = Job(entry.id, entry.name, RemoteStatus.PROCESSING, entry.created_at, None)
+            await parts.ledger.record([Sighting(job)], parts.clock.now())
+
+    async def _keep_lease(self) -> None:
+        parts, lease = self._parts, self._rules.lease
+        while True:
+            await parts.clock.sleep(lease.total_seconds() / 3)
+            await parts.ledger.renew(parts.clock.now() + lease)
+
+    async def _close(self, started: datetime) -> Report:
+        parts, now = self._parts, self._parts.clock.now()
+        tally = await parts.ledger.tally()
+        failures, deadlines, unfinished = await self._look_back(now)
+        exit_code = self._exit_code(tally, unfinished)
+        transfer = self._counts.transfer(failed=sum(1 for f in failures if f.attempts))
+        counts = {name: getattr(transfer, name) for name in type(transfer).__dataclass_fields__}
+        await parts.ledger.end_pass(now, exit_code, self._listing, tally, counts)
+        parts.observer.notify(PassEnded(exit_code))
+        return Report(
+            started_at=started,
+            finished_at=now,
+            exit_code=exit_code,
+            listing=self._listing,
+            jobs=tally,
+            transfer=transfer,
+            deadlines=deadlines,
+            failures=tuple(failures),
+            reason=str(self._error) if self._error else None,
+        )
+
+    def _exit_code(self, tally: Tally, unfinished: int) -> int:
+        return judge_pass(
+            self._listing,
+            tally,
+            lost_now=len(self._counts.lost),
+            unfinished=unfinished,
+            error_code=self._stop.code or (self._error.exit_code if self._error else None),
+        )
+
+    async def _look_back(self, now: datetime) -> tuple[list[Failure], Deadlines, int]:
+        """What is still pending, named up to a bound, and how much it is."""
+        failures: list[Failure] = []
+        at_risk: list[str] = []
+        earliest: datetime | None = None
+        count = 0
+        async for entry in self._parts.ledger.entries([State.PENDING]):
+            count += 1
+            if entry.last_error is not None and len(failures) < MOST_NAMED:
+                failures.append(_failure(entry, now))
+            if entry.deadline is None:
+                continue
+            earliest = entry.deadline if earliest is None else min(earliest, entry.deadline)
+            if entry.deadline <= now + AT_RISK and len(at_risk) < MOST_NAMED:
+                at_risk.append(entry.id)
+        lost = tuple(self._counts.lost[:MOST_NAMED])
+        return failures, Deadlines(earliest, tuple(at_risk), lost), count
+
+
+def _failure(entry: Entry, now: datetime) -> Failure:
+    return Failure(
+        id=entry.id,
+        name=entry.name,
+        reason=entry.last_error or "",
+        attempts=entry.attempts,
+        next_attempt_at=entry.not_before or now,
+    )
+
+
+async def prove_destination(parts: Parts) -> None:
+    """No marker, no work (I5). The first pass of a ledger binds it to its destination."""
+    ledger, destination = parts.ledger, parts.destination
+    binding = await ledger.binding()
+    if binding.destination_id is not None:
+        await destination.prove(binding.destination_id)
+        return
+    # A pass may have died between writing the marker and noting it: a marker that names this ledger is this ledger's.
+    found = await destination.identify(binding.ledger_id)
+    if found is None:
+        found = uuid.UUID(int=parts.rng.getrandbits(128), version=4).hex
+        await destination.bind(binding.ledger_id, found)
+    await destination.prove(found)
+    await ledger.bind(found, destination.location)
+
+
+async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()

@@ -1,0 +1,82 @@
+"""What a pass is made of, its rules, and its counts."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from syncer.core.filters import JobFilter
+from syncer.core.naming import Naming
+from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
+from syncer.core.report import Transfer
+from syncer.core.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The concrete parts, as bootstrap put them together."""
+
+    source: Source
+    ledger: Ledger
+    fetcher: Fetcher
+    destination: Destination
+    observer: Observer
+    clock: Clock
+    rng: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user asked of a pass."""
+
+    workers: int = 4  # files at once
+    naming: Naming = field(default_factory=Naming)
+    jobs: JobFilter = field(default_factory=JobFilter)
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    regenerate: bool = False
+    lease: timedelta = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a pass has done so far; the one mutable record, written on the event loop's thread only."""
+
+    fetched: int = 0
+    bytes: int = 0
+    resumed: int = 0
+    restarted: int = 0
+    relinked: int = 0
+    retries: int = 0
+    recovered: int = 0
+    lost: list[str] = field(default_factory=list)
+
+    def transfer(self, failed: int) -> Transfer:
+        """The report's form."""
+        return Transfer(
+            fetched=self.fetched,
+            bytes=self.bytes,
+            resumed=self.resumed,
+            restarted=self.restarted,
+            relinked=self.relinked,
+            retries=self.retries,
+            failed=failed,
+            recovered=self.recovered,
+        )
+
+
+class Stop:
+    """Asks a pass to end soon and cleanly; `code` is the exit code it then has."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self.code = 0
+
+    def ask(self, code: int) -> None:
+        """Stop with this exit code; the first one asked for counts."""
+        if not self._asked.is_set():
+            self.code = code
+            self._asked.set()
+
+    async def asked(self) -> None:
+        """Returns once somebody asked."""
+        await self._asked.wait()
