@@ -1,0 +1,56 @@
+"""The command line: argv to command to exit code."""
+
+import os
+import sys
+
+from syncer.core.errors import SyncerError
+
+
+def main() -> None:
+    """Entry point of `syncer`: every error is one sentence and a way out, every exit code one of the documented."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(argv: list[str]) -> int:
+    from syncer.cli.root import syncer  # noqa: PLC0415 - completion and --version must not pay for more
+
+    try:
+        code = syncer.main(args=argv, prog_name="syncer", standalone_mode=False)
+    except SyncerError as error:
+        return _say(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output left; Python must not stumble over it again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _say("Stopped.", 130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback
+        return _other(error)
+    return code if isinstance(code, int) else 0
+
+
+def _other(error: Exception) -> int:
+    import click  # noqa: PLC0415
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        return _say("Stopped.", 130)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if os.environ.get("SYNCER_DEBUG"):
+        raise error
+    kind = type(error).__name__
+    return _say(
+        f"Internal error ({kind}). Nothing that was stored is lost. "
+        "Please report it with what SYNCER_DEBUG=1 prints when you run the same command again.",
+        1,
+    )
+
+
+def _say(text: str, code: int) -> int:
+    from syncer.core.redact import redact  # noqa: PLC0415
+
+    sys.stderr.write(f"syncer: {redact(text)}\n")
+    return code

@@ -1,0 +1,150 @@
+"""The only place that builds the concrete parts and hands them to each other."""
+
+import asyncio
+import random
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from syncer.config import Settings, load, resolve_key
+from syncer.core.filters import JobFilter
+from syncer.core.naming import Naming
+from syncer.core.ports import Clock, Observer, Source
+from syncer.core.report import Report
+from syncer.core.retry import RetryPolicy
+from syncer.destination.folder import FolderDestination
+from syncer.ledger import open_ledger
+from syncer.reporting.log import quieten_libraries
+from syncer.reporting.observers import Observers
+from syncer.runner.clock import SystemClock
+from syncer.runner.one_pass import run_pass
+from syncer.runner.parts import Parts, Rules, Stop
+from syncer.runner.planning import Forecast, forecast
+from syncer.transfer.fetcher import HttpFetcher
+from syncer.transfer.throttle import Throttle
+from syncer.videodb.client import ApiClient
+from syncer.videodb.lister import VideoDb
+
+
+async def sync(
+    settings: Settings | None = None, *, observer: Observer | None = None, stop: Stop | None = None
+) -> Report:
+    """One pass: everything that is due comes home. Returns the report; its `exit_code` is 0 when all is well.
+
+    `settings` default to the environment and the configuration file. `observer` hears `syncer.core.events` as they
+    happen; `stop` ends the pass early and cleanly. Trouble that ends a pass under way is in the report. Raises
+    UsageError before anything is touched, and LedgerError where there is no ledger to work with.
+    """
+    settings = load() if settings is None else settings
+    quieten_libraries()
+    async with _parts(settings, Observers([observer] if observer else [])) as parts:
+        return await run_pass(parts, _rules(settings), stop)
+
+
+async def plan(settings: Settings) -> Forecast:
+    """What a pass would do now. Works on a copy of the ledger; neither ledger nor destination is written.
+
+    Raises KeyRefused, ListingFailed and LedgerError; UsageError for settings that cannot be used.
+    """
+    quieten_libraries()
+    key, clock = resolve_key(settings), SystemClock()
+    free_bytes = await asyncio.to_thread(_free_bytes, settings)
+    with tempfile.TemporaryDirectory(prefix="syncer-plan-") as folder:
+        location = settings.ledger_location
+        if await asyncio.to_thread(_exists, location):
+            original = await open_ledger(location, read_only=True)
+            try:
+                copied = await original.snapshot(Path(folder))
+            finally:
+                await original.close()
+        else:
+            copied = Path(folder) / "empty.db"
+        copy = await open_ledger(copied)
+        try:
+            async with _source(settings, key, clock, Observers([])) as source:
+                return await forecast(source, copy, _filter(settings), clock, free_bytes)
+        finally:
+            await copy.close()
+
+
+@asynccontextmanager
+async def _parts(settings: Settings, observer: Observer) -> AsyncIterator[Parts]:
+    root, key, clock = _root(settings), resolve_key(settings), SystemClock()
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(settings.ledger_location)
+        stack.push_async_callback(ledger.close)
+        source = await stack.enter_async_context(_source(settings, key, clock, observer))
+        fetcher = await stack.enter_async_context(_fetcher(settings, clock))
+        destination = FolderDestination(root, clock=clock)
+        stack.push_async_callback(destination.close)
+        yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom())
+
+
+@asynccontextmanager
+async def _source(settings: Settings, key: str, clock: Clock, observer: Observer) -> AsyncIterator[Source]:
+    client = ApiClient(
+        settings.base_url,
+        key,
+        clock=clock,
+        rng=random.SystemRandom(),
+        requests_per_second=settings.api_rate,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        policy=RetryPolicy(tries=settings.tries),
+        observer=observer,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
+    async with client:
+        yield VideoDb(client, clock=clock, observer=observer, page_size=settings.page_size)
+
+
+def _fetcher(settings: Settings, clock: Clock) -> HttpFetcher:
+    table = settings.bwlimit
+    throttle = Throttle(lambda: table.rate(clock.now().astimezone()), clock=clock) if table.steps else None
+    return HttpFetcher(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        connections=settings.workers,
+        throttle=throttle,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        workers=settings.workers,
+        naming=Naming(settings.name_template),
+        jobs=_filter(settings),
+        policy=RetryPolicy(tries=settings.tries),
+        regenerate=settings.regenerate,
+    )
+
+
+def _root(settings: Settings) -> Path:
+    return Path(settings.destination).expanduser()
+
+
+def _exists(ledger: str) -> bool:
+    return "://" in ledger or Path(ledger).exists()
+
+
+def _filter(settings: Settings) -> JobFilter:
+    return JobFilter(settings.include, settings.exclude, settings.since, settings.until)
+
+
+def _free_bytes(settings: Settings) -> int | None:
+    """Free space where the destination is or will be; None where that cannot be told."""
+    if not settings.dest:
+        return None
+    root = Path(settings.dest).expanduser()
+    for folder in (root, root.parent):
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:
+            continue
+    return None

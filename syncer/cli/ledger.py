@@ -1,0 +1,213 @@
+"""`syncer status`, `list`, `retry` and `ledger`: what the ledger knows, and putting entries back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+
+from syncer.cli.shared import LEDGER, emit_json, json_option, one_line, run_async, takes_settings
+from syncer.config import Settings
+from syncer.core.errors import UsageError
+from syncer.core.model import Entry, State
+from syncer.ledger import SqlLedger, open_ledger, upgrade_ledger
+from syncer.reporting.units import human_bytes, plural
+
+STATES = tuple(str(state) for state in State)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, read_only: bool) -> AsyncIterator[SqlLedger]:
+    ledger = await open_ledger(settings.ledger_location, read_only=read_only)
+    try:
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+# --- status ---
+
+
+@click.command("status")
+@takes_settings(*LEDGER)
+@json_option
+def status_command(settings: Settings, *, as_json: bool) -> int:
+    """Tell what the ledger knows, at a glance: entries by state, the destination, the last passes."""
+    value = run_async(_status(settings))
+    if as_json:
+        emit_json(value)
+    else:
+        click.echo(_describe_status(value))
+    return 0
+
+
+async def _status(settings: Settings) -> dict[str, Any]:
+    async with _opened(settings, read_only=True) as ledger:
+        counts = await ledger.counts()
+        binding = await ledger.binding()
+        return {
+            "version": 1,
+            "ledger": settings.ledger_location,
+            "destination": binding.location,
+            "entries": {str(state): counts.get(state, 0) for state in State},
+            "passes": [_pass_json(one) for one in await ledger.last_passes(5)],
+        }
+
+
+def _pass_json(one: Any) -> dict[str, Any]:
+    return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in dict(one).items()}
+
+
+def _describe_status(value: dict[str, Any]) -> str:
+    lines = [
+        f"ledger       {value['ledger']}",
+        f"destination  {value['destination'] or 'none yet; the first `syncer run` binds one'}",
+        "",
+        *(f"{count:>10,}  {state.replace('_', ' ')}" for state, count in value["entries"].items() if count),
+    ]
+    if not any(value["entries"].values()):
+        lines.append("no entries yet")
+    if value["passes"]:
+        lines += ["", "last passes (UTC)        exit  listed   fetched   bytes        failed"]
+    for one in value["passes"]:
+        ended = "-" if one["exit_code"] is None else one["exit_code"]
+        lines.append(
+            f"{one['started_at']:.19}      {ended!s:>4}  {one['listed'] or 0:<8,} {one['fetched'] or 0:<9,} "
+            f"{human_bytes(one['bytes'] or 0):<12} {one['failed'] or 0:,}"
+        )
+    return "\n".join(lines)
+
+
+# --- list ---
+
+LIST_EPILOG = """\b
+Examples:
+  syncer list --state pending           what is still to come
+  syncer list --state lost --json       the lost ones, for a script
+"""
+
+
+@click.command("list", epilog=LIST_EPILOG)
+@takes_settings(*LEDGER)
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only these; repeatable.")
+@click.option("--limit", default=0, metavar="N", help="At most so many. [default: all]")
+@json_option
+def list_command(settings: Settings, *, states: tuple[str, ...], limit: int, as_json: bool) -> int:
+    """List the jobs the ledger knows, in the order of their ids; with --json one object a line."""
+    run_async(_list(settings, [State(s) for s in states], limit, as_json=as_json))
+    return 0
+
+
+async def _list(settings: Settings, states: list[State], limit: int, *, as_json: bool) -> None:
+    shown = 0
+    async with _opened(settings, read_only=True) as ledger:
+        async for entry in ledger.entries(states):
+            if as_json:
+                emit_json(entry_json(entry), one_line=True)
+            else:
+                click.echo(_entry_line(entry))
+            shown += 1
+            if shown == limit:
+                break
+    if not shown and not as_json:
+        click.echo("No entries.", err=True)
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as plain values; its link stays out, because a link is a password."""
+    stored = entry.stored
+    moments = {
+        "created_at": entry.created_at,
+        "deadline": entry.deadline,
+        "not_before": entry.not_before,
+        "first_seen_at": entry.first_seen_at,
+        "last_seen_at": entry.last_seen_at,
+        "stored_at": stored.stored_at if stored else None,
+        "verified_at": stored.verified_at if stored else None,
+    }
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "status": str(entry.status),
+        "state": str(entry.state),
+        "attempts": entry.attempts,
+        "last_error": entry.last_error,
+        "path": stored.path if stored else None,
+        "size": stored.size if stored else entry.promise.size,
+        "sha256": stored.sha256 if stored else None,
+        **{key: moment.isoformat() if moment else None for key, moment in moments.items()},
+    }
+
+
+def _entry_line(entry: Entry) -> str:
+    if entry.stored is not None:
+        return f"{entry.state:<12} {human_bytes(entry.stored.size):>10}  {one_line(entry.stored.path, 120)}"
+    size = human_bytes(entry.promise.size) if entry.promise.size is not None else ""
+    why = f"  ({one_line(entry.last_error, 80)})" if entry.last_error else ""
+    return f"{entry.state:<12} {size:>10}  {one_line(entry.name or entry.id, 60)} [{one_line(entry.id, 40)}]{why}"
+
+
+# --- retry ---
+
+RETRY_EPILOG = """\b
+Examples:
+  syncer retry                          everything that failed or was lost
+  syncer retry --state lost             the lost ones only
+  syncer retry download-12345           this one, a stored one too: it is fetched again if its file is gone
+"""
+
+
+@click.command("retry", epilog=RETRY_EPILOG)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@takes_settings(*LEDGER)
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(("pending", "lost")), help="Only these; repeatable."
+)
+@json_option
+def retry_command(settings: Settings, *, ids: tuple[str, ...], states: tuple[str, ...], as_json: bool) -> int:
+    """Put failed or lost entries back, so that the next pass tries them at once. Fetches nothing by itself."""
+    if ids and states:
+        raise UsageError("Name ids or states, not both.")
+    back = run_async(_put_back(settings, ids, [State(s) for s in states or ("pending", "lost")]))
+    unknown = sorted(set(ids) - set(back))
+    if as_json:
+        emit_json({"version": 1, "put_back": back, "unchanged": unknown})
+    else:
+        click.echo(f"{plural(len(back), 'job')} put back; `syncer run` fetches them.", err=True)
+    if unknown:
+        raise UsageError(
+            f"Not put back: {one_line(', '.join(unknown), 200)}.",
+            hint="The ledger does not know them, or VideoDB has not finished them; `syncer list` tells.",
+        )
+    return 0
+
+
+async def _put_back(settings: Settings, ids: tuple[str, ...], states: list[State]) -> list[str]:
+    async with _opened(settings, read_only=False) as ledger:
+        return await ledger.put_back(ids or None, states)
+
+
+# --- ledger ---
+
+
+@click.group("ledger")
+def ledger_command() -> None:
+    """Look after the ledger itself."""
+
+
+@ledger_command.command("upgrade")
+@takes_settings(*LEDGER)
+@json_option
+def upgrade_command(settings: Settings, *, as_json: bool) -> int:
+    """Bring an older ledger to this program's schema; every other command does so by itself when it starts.
+
+    A copy of the ledger as it was is kept beside it.
+    """
+    before, after = run_async(upgrade_ledger(settings.ledger_location))
+    if as_json:
+        emit_json({"version": 1, "before": before, "after": after})
+    elif before == after:
+        click.echo(f"The ledger is up to date ({after}).")
+    else:
+        click.echo(f"The ledger went from {before or 'nothing'} to {after}.")
+    return 0

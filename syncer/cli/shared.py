@@ -1,0 +1,92 @@
+"""What commands share: options that come from the table in `syncer.options`, and how settings are read from them."""
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import click
+
+from syncer import config
+from syncer.options import BY_KEY, Option
+from syncer.reporting.log import configure, quieten_libraries
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+PLACE = ("config", "profile")
+LEDGER = ("ledger",)
+API = ("base_url", "api_key_file", "api_key_command", "connect_timeout", "read_timeout", "api_rate", "page_size")
+API_LINE = ("proxy", "ca_bundle")
+CHOICE = ("include", "exclude", "since", "until")
+TRANSFER = ("workers", "tries", "name_template", "bwlimit", "regenerate", "report")
+PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *API_LINE)
+
+
+def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command], Command]:
+    """Give a command the options `keys`, --config and --profile; it receives a `settings` argument for them.
+
+    With `dest_argument`, DEST may be given as an argument as well as by --dest.
+    """
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def command(**given: Any) -> Any:
+            flags = {key: given.pop(key) for key in (*keys, *PLACE, "dest") if key in given}
+            positional = given.pop("dest_argument", None)
+            if positional is not None:
+                flags["dest"] = positional
+            quieten_libraries()
+            configure(sys.stderr, int(given.get("verbose") or 0))
+            return function(settings=config.load(flags), **given)
+
+        for key in reversed(keys):
+            command = _option(BY_KEY[key])(command)
+        if dest_argument:
+            command = click.option("--dest", metavar="DEST", help="The same as the argument. [SYNCER_DEST]")(command)
+            command = click.argument("dest_argument", metavar="[DEST]", required=False)(command)
+        command = click.option("--profile", metavar="NAME", help="Table [profiles.NAME] to use. [SYNCER_PROFILE]")(
+            command
+        )
+        return click.option("--config", metavar="FILE", help="TOML configuration file. [SYNCER_CONFIG]")(command)
+
+    return decorate
+
+
+def _option(option: Option) -> Callable[[Command], Command]:
+    default = f" [default: {option.default}]" if option.default else ""
+    text = f"{option.meaning}{default} [{option.env}]"
+    if option.is_switch:
+        return click.option(f"{option.flag}/--no-{option.flag[2:]}", option.key, default=None, help=text)
+    if option.is_repeatable:
+        return click.option(option.flag, option.key, multiple=True, metavar=option.metavar, help=text)
+    return click.option(option.flag, option.key, metavar=option.metavar, help=text)
+
+
+def verbosity(function: Command) -> Command:
+    """-v and -q."""
+    function = click.option("-v", "--verbose", count=True, help="Tell more; twice tells everything.")(function)
+    return click.option("-q", "--quiet", is_flag=True, help="Nothing but errors; no bars, no summary.")(function)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON on standard output, for scripts.")
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; what it raises comes out as it is."""
+    return asyncio.run(main)
+
+
+def emit_json(value: Any, *, one_line: bool = False) -> None:
+    """One JSON document on standard output. Text that UTF-8 does not take is replaced."""
+    text = json.dumps(value, indent=None if one_line else 2, ensure_ascii=False, default=str)
+    click.echo(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def one_line(text: str | None, width: int) -> str:
+    """Text from the API made harmless for a terminal: printable, on one line, within `width` characters."""
+    plain = "".join(c if c.isprintable() else " " for c in (text or "").encode("utf-8", "replace").decode("utf-8"))
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= width else plain[: width - 1] + "…"

@@ -1,0 +1,244 @@
+"""Flags, environment and TOML into one frozen Settings, read once. Flags win over environment over file."""
+
+import difflib
+import os
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_state_path
+
+from syncer import options as opt
+from syncer.core.errors import UsageError
+from syncer.core.naming import DEFAULT_TEMPLATE
+from syncer.core.timetable import Timetable
+
+KEY_VARIABLES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY")
+"""Where the key itself may stand; the first is the SDK's name."""
+
+KEY_COMMAND_TIMEOUT = 30.0
+"""Seconds a key command may take, a password prompt included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a user can say, checked. Times in seconds, rates in bytes a second."""
+
+    dest: str | None = None
+    ledger: str = ""  # a file path or a SQLAlchemy URL; empty: see `ledger_location`
+    base_url: str = "https://api.videodb.io"
+    api_key: str | None = field(default=None, repr=False)
+    api_key_file: str | None = None
+    api_key_command: str | None = None
+    workers: int = 4
+    connect_timeout: float = 15.0
+    read_timeout: float = 60.0
+    tries: int = 5
+    api_rate: float = 5.0  # requests a second to the API
+    page_size: int = 5000
+    name_template: str = DEFAULT_TEMPLATE
+    bwlimit: Timetable = field(default_factory=Timetable)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    regenerate: bool = False
+    report: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.api_key_file and self.api_key_command:
+            raise UsageError(
+                "Both a key file and a key command are set.", hint="Keep one of api_key_file and api_key_command."
+            )
+
+    @property
+    def ledger_location(self) -> str:
+        """Where the ledger is: as set, else in the user's state folder, one a profile."""
+        return self.ledger or str(user_state_path("syncer") / f"{self.profile or 'default'}.db")
+
+    @property
+    def destination(self) -> str:
+        """The destination. Raises UsageError where none is set."""
+        if not self.dest:
+            raise UsageError(
+                "No destination is given.",
+                hint="Name the folder: `syncer run /path/to/folder`, or set SYNCER_DEST or `dest` in the config file.",
+            )
+        return self.dest
+
+
+def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from what was given on the command line, the environment and the configuration file.
+
+    `flags` holds what was really given, by option key; None and empty tuples count as not given. Raises UsageError
+    naming the place of what cannot be used.
+    """
+    flags = {key: value for key, value in (flags or {}).items() if value is not None and value != ()}
+    environ = os.environ if environ is None else environ
+    path, tables = _read_file(flags.get("config") or environ.get("SYNCER_CONFIG"))
+    profile = flags.get("profile") or environ.get("SYNCER_PROFILE") or None
+    chosen = _profile_table(profile, tables, path)
+    values: dict[str, Any] = {"profile": profile}
+    for option in opt.OPTIONS:
+        found = _find(option, flags, environ, (chosen, tables), path)
+        if found is not None:
+            values[option.key] = found
+    _settle_key(values, flags, environ)
+    return Settings(**{f.name: values[f.name] for f in fields(Settings) if f.name in values})
+
+
+def _find(
+    option: opt.Option,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    tables: tuple[Mapping[str, Any], ...],
+    path: Path | None,
+) -> Any:
+    if option.key in flags:
+        return _parsed(option, flags[option.key], f"--{option.key.replace('_', '-')}")
+    if environ.get(option.env):
+        return _parsed(option, environ[option.env], option.env)
+    for table in tables:
+        if option.key in table:
+            return _parsed(option, table[option.key], f"`{option.key}` in {path}")
+    return None
+
+
+def _parsed(option: opt.Option, value: Any, place: str) -> Any:
+    try:
+        return option.parse(value)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _settle_key(values: dict[str, Any], flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Decide between the key itself and the ways to get it, by who said so: flags, then environment, then file."""
+    ways = ("api_key_file", "api_key_command")
+    for said in (lambda way: way in flags, lambda way: bool(environ.get(f"SYNCER_{way.upper()}"))):
+        if any(said(way) for way in ways):
+            for way in ways:
+                if not said(way):
+                    values.pop(way, None)
+            return
+    key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
+    if key is not None:
+        values["api_key"] = key.strip()
+        for way in ways:
+            values.pop(way, None)
+
+
+def _read_file(named: str | None) -> tuple[Path | None, dict[str, Any]]:
+    path = Path(named).expanduser() if named else user_config_path("syncer") / "config.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if named:
+            raise UsageError(
+                f"There is no configuration file {path}.", hint="Check --config or SYNCER_CONFIG."
+            ) from None
+        return None, {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The configuration file {path} cannot be read: {error}.") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The configuration file {path} is not valid TOML: {error}.") from None
+    _check_keys(tables, path)
+    return path, tables
+
+
+def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
+    known = {option.key for option in opt.OPTIONS}
+    profiles = tables.get("profiles", {})
+    if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
+        raise UsageError(f"`profiles` in {path} must hold tables.", hint="Write [profiles.NAME] and keys below it.")
+    for place, table, extra in (
+        ("", tables, {"profiles"}),
+        *((f"profiles.{n}", t, set()) for n, t in profiles.items()),
+    ):
+        for key in table:
+            if key not in known | extra:
+                raise _unknown_key(key, f"[{place}] of {path}" if place else str(path), sorted(known))
+
+
+def _unknown_key(key: str, place: str, known: list[str]) -> UsageError:
+    if key in ("api_key", "key", "token"):
+        return UsageError(
+            f"The API key itself may not stand in {place}.",
+            hint="Use api_key_file, api_key_command, or the environment variable VIDEO_DB_API_KEY.",
+        )
+    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+    hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
+    return UsageError(f"Unknown key `{key}` in {place}.", hint=hint)
+
+
+def _profile_table(profile: str | None, tables: Mapping[str, Any], path: Path | None) -> Mapping[str, Any]:
+    if profile is None:
+        return {}
+    if "/" in profile or profile.startswith("."):
+        raise UsageError(f"{profile!r} is no name for a profile.", hint="Use letters, digits, - and _.")
+    profiles: Mapping[str, Mapping[str, Any]] = tables.get("profiles", {})
+    if profile not in profiles:
+        where = path or user_config_path("syncer") / "config.toml"
+        names = ", ".join(sorted(profiles)) or "none"
+        raise UsageError(
+            f"There is no profile {profile!r} in {where}.",
+            hint=f"Profiles there: {names}. Add a table [profiles.{profile}].",
+        )
+    return profiles[profile]
+
+
+def resolve_key(settings: Settings) -> str:
+    """The API key, from wherever the settings say. Raises UsageError; never shows what it read."""
+    if settings.api_key_file:
+        key, place = _key_from_file(Path(settings.api_key_file).expanduser()), settings.api_key_file
+    elif settings.api_key_command:
+        key, place = _key_from_command(settings.api_key_command), "the key command"
+    elif settings.api_key:
+        key, place = settings.api_key, "the environment"
+    else:
+        raise UsageError(
+            "There is no API key.",
+            hint="Set VIDEO_DB_API_KEY, or give --api-key-file or --api-key-command. "
+            "Keys are made at https://console.videodb.io; `syncer demo` needs none.",
+        )
+    if not key:
+        raise UsageError(f"The API key from {place} is empty.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(f"The API key from {place} has characters that no key has.", hint="One line, nothing else.")
+    return key
+
+
+def _key_from_file(path: Path) -> str:
+    try:
+        return _first_line(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"The key file {path} cannot be read: {reason}.", hint="Check --api-key-file.") from None
+
+
+def _key_from_command(command: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command, without a shell
+            shlex.split(command), stdout=subprocess.PIPE, text=True, timeout=KEY_COMMAND_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"The key command took longer than {KEY_COMMAND_TIMEOUT:.0f} s.") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"The key command cannot be run: {reason}.", hint="Check --api-key-command.") from None
+    if done.returncode != 0:
+        raise UsageError(f"The key command ended with {done.returncode}.", hint="Run it by hand to see why.")
+    return _first_line(done.stdout)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -1,0 +1,215 @@
+"""The options of syncer, each once: its flag, its variable, its TOML key, its meaning, and how its value is read."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from syncer.core.errors import UsageError
+from syncer.core.naming import DEFAULT_TEMPLATE, check_template
+from syncer.core.timetable import Timetable, parse_timetable
+
+N = TypeVar("N", int, float)
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def text(value: Any) -> str:
+    """Any text that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{value!r} is no text.")
+    return value
+
+
+def whole_number(low: int, high: int) -> Callable[[Any], int]:
+    """A whole number within bounds."""
+
+    def parse(value: Any) -> int:
+        found = _converted(int, value, (int, str))
+        if found is None:
+            raise UsageError(f"{value!r} is no whole number.")
+        if not low <= found <= high:
+            raise UsageError(f"{found} is not between {low} and {high}.")
+        return found
+
+    return parse
+
+
+def number(low: float, high: float) -> Callable[[Any], float]:
+    """A number within bounds."""
+
+    def parse(value: Any) -> float:
+        found = _converted(float, value, (int, float, str))
+        if found is None:
+            raise UsageError(f"{value!r} is no number.")
+        if not low <= found <= high:
+            raise UsageError(f"{found:g} is not between {low:g} and {high:g}.")
+        return found
+
+    return parse
+
+
+def _converted(to: Callable[[Any], N], value: Any, kinds: tuple[type, ...]) -> N | None:
+    """`value` as a number; None where it is not one. True is a number to Python, and to nobody else."""
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return None
+    try:
+        return to(value)
+    except ValueError:
+        return None
+
+
+def seconds(value: Any) -> float:
+    """Seconds from `30`, `1.5`, `500ms`, `2m`, `1h`."""
+    match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if match is None:
+        raise UsageError(f"{value!r} is no length of time.", hint="Write seconds, or 500ms, 2m, 1h.")
+    found = float(match[1]) * _SECONDS[(match[2] or "s").lower()]
+    if not 0 < found <= 86400:
+        raise UsageError(f"{value!r} is not between 0 and a day.")
+    return found
+
+
+def boolean(value: Any) -> bool:
+    """True and false, and what people write for them."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise UsageError(f"{value!r} is neither true nor false.")
+
+
+def globs(value: Any) -> tuple[str, ...]:
+    """Name globs: a list, or text with commas between them."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{value!r} is no list of globs.")
+    return tuple(item.strip() for item in value if item.strip())
+
+
+def moment(value: Any) -> datetime:
+    """A time in UTC from an ISO date or time, or from how long ago it was: `2026-11-01`, `36h`, `7d`."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    word = str(value).strip()
+    match = _DURATION.fullmatch(word)
+    if match is not None and match[2]:
+        return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _SECONDS[match[2].lower()])
+    try:
+        found = datetime.fromisoformat(word)
+    except ValueError:
+        raise UsageError(
+            f"{value!r} is no time.", hint="Write 2026-11-01, 2026-11-01T12:00Z, or 7d for a week ago."
+        ) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def url(value: Any) -> str:
+    """An absolute http or https URL, without a slash at its end."""
+    word = text(value).strip()
+    try:
+        parts = urlsplit(word)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("This is no http or https URL.", hint="For example https://api.videodb.io.")
+    return word.rstrip("/")
+
+
+def folder(value: Any) -> str:
+    """A destination: a folder. A URL is told apart by its scheme."""
+    word = text(value)
+    scheme, separator, _ = word.partition("://")
+    if separator and scheme.isalnum():
+        raise UsageError(f"Destinations of the kind {scheme}:// are not known to this version.", hint="Name a folder.")
+    return word
+
+
+def template(value: Any) -> str:
+    """A name template that can be used."""
+    word = text(value)
+    check_template(word)
+    return word
+
+
+def timetable(value: Any) -> Timetable:
+    """A bandwidth limit."""
+    return parse_timetable(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing a user can say. `key` is its name in TOML; flag and variable follow from it."""
+
+    key: str
+    meaning: str  # for --help and the README
+    parse: Callable[[Any], Any]
+    metavar: str = "TEXT"
+    default: str = ""  # as shown to people
+    variable: str = ""  # where it is not SYNCER_<KEY>
+
+    @property
+    def env(self) -> str:
+        return self.variable or f"SYNCER_{self.key.upper()}"
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.key.replace('_', '-')}"
+
+    @property
+    def is_switch(self) -> bool:
+        return self.parse is boolean
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.parse is globs
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("dest", "Destination folder; as an argument too.", folder, "DEST"),
+    Option(
+        "ledger", "Ledger file or SQLAlchemy URL; keep it on a local disk.", text, "PATH", "in the user's state folder"
+    ),
+    Option("base_url", "The API.", url, "URL", "https://api.videodb.io", variable="VIDEO_DB_BASE_URL"),
+    Option("api_key_file", "File whose first line is the API key.", text, "FILE"),
+    Option("api_key_command", "Command whose first line of output is the API key.", text, "COMMAND"),
+    Option("workers", "Files at once.", whole_number(1, 64), "N", "4"),
+    Option("connect_timeout", "Time to wait for a connection.", seconds, "SECONDS", "15"),
+    Option("read_timeout", "Time without a byte after which a transfer counts as stalled.", seconds, "SECONDS", "60"),
+    Option(
+        "tries",
+        "Tries a file gets in one pass, those that brought it further not counted.",
+        whole_number(1, 100),
+        "N",
+        "5",
+    ),
+    Option("api_rate", "Requests a second to the API, at the most.", number(0.1, 1000), "N", "5"),
+    Option("page_size", "Entries to ask for in one page of the list.", whole_number(1, 5000), "N", "5000"),
+    Option(
+        "name_template",
+        "Where a file goes: {created:%Y}, {stem}, {name}, {id}, {ext}.",
+        template,
+        "TEMPLATE",
+        DEFAULT_TEMPLATE,
+    ),
+    Option("bwlimit", "Bytes a second, or a timetable: '2M', '08:00,2M 23:00,off'.", timetable, "RATE", "no limit"),
+    Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB"),
+    Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB"),
+    Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),
+    Option("until", "Only jobs created before this.", moment, "TIME"),
+    Option("regenerate", "Let a lost or failed job be made again; VideoDB may bill it.", boolean, "", "off"),
+    Option("report", "Write the run report as JSON; - for standard output.", text, "FILE"),
+    Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL"),
+    Option("ca_bundle", "CA certificates to trust instead of the system's.", text, "FILE"),
+)
+"""In the order of the help text."""
+
+BY_KEY = {option.key: option for option in OPTIONS}

@@ -1,0 +1,157 @@
+"""What is asked for, and what each kind of answer means."""
+
+import pytest
+
+from syncer.core.errors import ChecksumMismatch, LengthMismatch, LinkRefused, NotTheFile, StorageBusy
+from syncer.core.model import Promise
+from syncer.core.resume import (
+    OVERLAP,
+    Answer,
+    Append,
+    Ask,
+    AskAgain,
+    ContentRange,
+    FromStart,
+    ask,
+    check_whole,
+    judge,
+    looks_like_page,
+)
+
+HELD = Promise(size=1_000_000, etag='"v1"', last_modified="Mon, 02 Nov 2026 10:00:00 GMT", content_type="video/mp4")
+ASKED = Ask(start=500_000 - OVERLAP, overlap=OVERLAP, if_range='"v1"')
+
+
+def part(first=ASKED.start, last=999_999, total=1_000_000, **more):
+    return Answer(status=206, host="h", content_range=ContentRange(first, last, total), **{"etag": '"v1"'} | more)
+
+
+def test_nothing_on_disk_asks_for_the_whole():
+    assert ask(0, HELD) == Ask()
+    assert ask(0, HELD).headers() == {}
+
+
+def test_a_partial_asks_for_the_rest_and_an_overlap():
+    asked = ask(500_000, HELD)
+    assert asked == ASKED
+    assert asked.headers() == {"Range": f"bytes={500_000 - OVERLAP}-", "If-Range": '"v1"'}
+
+
+def test_a_small_partial_overlaps_whole():
+    assert ask(10, HELD) == Ask(start=0, overlap=10, if_range='"v1"')
+    assert ask(10, HELD).headers()["Range"] == "bytes=0-"
+
+
+def test_a_partial_longer_than_the_file_is_not_continued():
+    assert ask(1_000_001, HELD) == Ask()
+
+
+@pytest.mark.parametrize(
+    ("promise", "validator"),
+    [
+        (Promise(etag='W/"weak"', last_modified="d"), None),
+        (Promise(last_modified="Mon, 02 Nov 2026 10:00:00 GMT"), "Mon, 02 Nov 2026 10:00:00 GMT"),
+        (Promise(), None),
+    ],
+)
+def test_only_a_strong_validator_goes_into_if_range(promise, validator):
+    assert ask(100, promise).if_range == validator
+
+
+def test_a_matching_part_is_appended():
+    assert judge(ASKED, HELD, part()) == Append(OVERLAP, HELD)
+
+
+def test_the_whole_file_for_a_range_starts_over():
+    verdict = judge(ASKED, HELD, Answer(status=200, length=7, etag='"v2"'))
+    assert verdict == FromStart(Promise(size=7, etag='"v2"'), changed=True)
+
+
+def test_the_whole_file_when_asked_for_is_no_change():
+    assert judge(Ask(), Promise(), Answer(status=200, length=7)) == FromStart(Promise(size=7), changed=False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        part(etag='"v2"'),
+        part(total=2_000_000, last=1_999_999),
+        part(etag=None, last_modified="Tue, 03 Nov 2026 10:00:00 GMT"),
+        Answer(status=416, host="h", content_range=ContentRange(None, None, 1_000_000)),
+        Answer(status=416, host="h"),
+    ],
+)
+def test_another_version_or_no_such_range_drops_the_partial(answer):
+    assert isinstance(judge(ASKED, HELD, answer), AskAgain)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (part(first=0), NotTheFile),
+        (part(first=ASKED.start + 1), NotTheFile),
+        (part(last=600_000), NotTheFile),
+        (part(length=3), NotTheFile),
+        (Answer(status=206, host="h"), NotTheFile),
+        (Answer(status=206, host="h", content_type="multipart/byteranges"), NotTheFile),
+        (Answer(status=200, host="h", content_type="text/html"), NotTheFile),
+        (Answer(status=200, host="h", content_type="application/json"), NotTheFile),
+        (Answer(status=200, host="h", content_type="application/xml"), NotTheFile),
+        (Answer(status=200, host="h", encoding="gzip"), NotTheFile),
+        (Answer(status=204, host="h"), NotTheFile),
+        (Answer(status=302, host="h"), NotTheFile),
+        (Answer(status=400, host="h"), NotTheFile),
+        (Answer(status=400, host="h", expired_token=True), LinkRefused),
+        (Answer(status=401, host="h"), LinkRefused),
+        (Answer(status=403, host="h", content_type="application/xml"), LinkRefused),
+        (Answer(status=404, host="h"), LinkRefused),
+        (Answer(status=410, host="h"), LinkRefused),
+        (Answer(status=429, host="h"), StorageBusy),
+        (Answer(status=500, host="h"), StorageBusy),
+        (Answer(status=503, host="h", content_type="text/html"), StorageBusy),
+    ],
+)
+def test_what_is_good_for_nothing_says_why(answer, error):
+    with pytest.raises(error):
+        judge(ASKED, HELD, answer)
+
+
+def test_a_part_of_a_file_that_was_asked_for_whole_is_refused():
+    with pytest.raises(NotTheFile):
+        judge(Ask(), Promise(), part(first=0))
+
+
+def test_a_416_for_the_whole_file_is_no_reason_to_ask_again():
+    with pytest.raises(NotTheFile):
+        judge(Ask(), Promise(), Answer(status=416, host="h"))
+
+
+def test_a_part_of_unknown_total_promises_what_its_range_says():
+    verdict = judge(ASKED, Promise(etag='"v1"'), part(total=None))
+    assert isinstance(verdict, Append)
+    assert verdict.promise.size == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [b"<!DOCTYPE html>", b"  \r\n<html>", b"<?xml version", b'{"success": false}', b"[]", b"\xef\xbb\xbf<Error>"],
+)
+def test_pages_are_known_by_their_opening(opening):
+    assert looks_like_page(opening)
+
+
+@pytest.mark.parametrize(
+    "opening", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF....AVI ", b"G@\x11\x10", b"ID3\x04", b"", b"\xff\xfb"]
+)
+def test_videos_are_no_pages(opening):
+    assert not looks_like_page(opening)
+
+
+def test_wholeness_is_length_and_checksum():
+    promise = Promise(size=3, md5="aa", crc32c="bb")
+    assert check_whole(promise, 3, {"sha256": "x", "md5": "aa", "crc32c": "bb"}) is None
+    assert isinstance(check_whole(promise, 2, {}), LengthMismatch)
+    assert isinstance(check_whole(promise, 4, {}), LengthMismatch)
+    assert isinstance(check_whole(promise, 3, {"md5": "ab"}), ChecksumMismatch)
+    assert isinstance(check_whole(promise, 3, {"crc32c": "ab"}), ChecksumMismatch)
+    assert check_whole(Promise(), 3, {"md5": "ab"}) is None
