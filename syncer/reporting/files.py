@@ -10,6 +10,15 @@ from syncer.core.errors import UsageError
 from syncer.core.report import Report
 
 
+def check_report_target(target: str) -> None:
+    """Raises UsageError before a pass where its report could not be written after it."""
+    folder = Path(target).parent
+    if target != "-" and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise UsageError(f"The report cannot be written: {folder} is no folder to write to.", hint="Check --report.")
+    if target != "-" and Path(target).is_dir():
+        raise UsageError(f"The report cannot be written: {target} is a folder.", hint="Name a file with --report.")
+
+
 def write_report(report: Report, target: str) -> None:
     """The report as JSON to the file `target`, replaced atomically, or to standard output for `-`.
 

@@ -33,11 +33,8 @@ class Lines:
 
 def line_of(event: Event, *, every_file: bool) -> str | None:
     """An event in words; None where it is not worth a line."""
-    if every_file:
-        routine = _routine(event)
-        if routine is not None:
-            return routine
-    return _trouble(event)
+    routine = _routine(event) if every_file else None
+    return routine or _trouble_with_listing(event) or _trouble_with_file(event)
 
 
 def _routine(event: Event) -> str | None:
@@ -54,7 +51,7 @@ def _routine(event: Event) -> str | None:
             return None
 
 
-def _trouble(event: Event) -> str | None:
+def _trouble_with_listing(event: Event) -> str | None:
     match event:
         case EntryMalformed(entry=entry):
             return f"skipped an unreadable entry on page {entry.page}, position {entry.position}: {entry.reason}"
@@ -62,6 +59,12 @@ def _trouble(event: Event) -> str | None:
             return f"the list could not be read to its end: {reason}"
         case RequestRetried(reason=reason, wait=wait):
             return f"{reason} Asking again in {human_seconds(wait)}."
+        case _:
+            return None
+
+
+def _trouble_with_file(event: Event) -> str | None:
+    match event:
         case FetchRestarted(name=name, reason=reason):
             return f"{name}: fetched again from its start, because {reason}"
         case FetchFailed(name=name, reason=reason, next_attempt_at=None):

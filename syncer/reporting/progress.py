@@ -21,16 +21,17 @@ from syncer.reporting.lines import line_of
 REFRESH = 0.25
 """Seconds between two drawings of a bar, at the least."""
 
-_PASS = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
-_PASS_OPEN = "{desc} {n_fmt} [{elapsed}, {rate_fmt}]"
+_WHOLE = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+_OPEN = "{desc} {n_fmt} [{elapsed}, {rate_fmt}]"
 _FILE = "  {desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {rate_fmt}"
 
 
 class Bars:
     """An observer that draws bars on `stream`, and troubles as lines above them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, every_file: bool = False) -> None:
         self._stream = stream
+        self._every_file = every_file
         self._pass: tqdm[None] | None = None
         self._files: dict[str, tqdm[None]] = {}
         self._listed = 0
@@ -39,12 +40,12 @@ class Bars:
         self._sizes = _Sizes()
 
     def notify(self, event: Event) -> None:
-        line = line_of(event, every_file=False)
+        line = line_of(event, every_file=self._every_file)
         if line is not None:
             tqdm.write(line, file=self._stream)
         match event:
             case PassStarted():
-                self._pass = self._bar(desc="listing", bar_format=_PASS_OPEN, leave=False)
+                self._pass = self._bar(desc="listing", bar_format=_OPEN, leave=False)
             case PageListed(jobs=jobs):
                 self._listed = jobs
             case ListingEnded(due=due):
@@ -72,7 +73,7 @@ class Bars:
         self._pass = None
 
     def _bar(self, **options: object) -> "tqdm[None]":
-        return tqdm(
+        bar: tqdm[None] = tqdm(
             file=self._stream,
             unit="B",
             unit_scale=True,
@@ -81,8 +82,9 @@ class Bars:
             mininterval=REFRESH,
             miniters=1,
             smoothing=0.1,
-            **options,  # type: ignore[call-overload]
+            **options,
         )
+        return bar
 
     def _open(self, event: FetchStarted) -> None:
         if self._pass is None or event.id in self._files:
@@ -114,7 +116,7 @@ class Bars:
         else:
             bar.desc = f"{self._stored:,}/{self._due:,} files"
             bar.total = self._sizes.estimate(self._due - self._stored, int(bar.n))
-            bar.bar_format = _PASS if bar.total else _PASS_OPEN
+            bar.bar_format = _WHOLE if bar.total else _OPEN
         bar.refresh()
 
 

@@ -6,8 +6,8 @@ from syncer.reporting.units import human_bytes, human_seconds, plural
 _SHOWN = 10
 
 _NEXT_STEP = {
-    ExitCode.FAILED: "Run the same command again: what is pending is tried anew, and partials go on where they stopped.",
-    ExitCode.LOST: "`syncer list --state lost` names them. `--regenerate` lets VideoDB make them again (it may bill that).",
+    ExitCode.FAILED: "Run the same command again: what is pending is tried anew, and partials go on.",
+    ExitCode.LOST: "`syncer list --state lost` names them; --regenerate has them made again (VideoDB may bill it).",
     ExitCode.LISTING_FAILED: "What was known has been fetched; run again when the API answers.",
     ExitCode.INTERRUPTED: "Run the same command again to go on; partials are kept.",
     ExitCode.TERMINATED: "Run the same command again to go on; partials are kept.",
