@@ -18,6 +18,9 @@ from dataclasses import dataclass, replace
 MAX_COUNT = 5000
 """The API's own ceiling on `count`."""
 
+MIN_OVERLAPPED = 16
+"""Shorter pages than this overlap only where that costs little: a deletion meanwhile may then go unnoticed."""
+
 MAX_STALE = 25
 """Pages in a row without anything new before the walk ends whatever else it sees: a server that never ends."""
 
@@ -85,11 +88,15 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
     if not ids:
         # A server that counts its pages from 1 may show nothing under 0.
         counts_from_one = walk.index == 0 and walk.round == 1
-        return replace(walk, index=1, base=1) if counts_from_one else _end_round(walk, proven=True)
+        if counts_from_one:
+            return replace(walk, index=1, base=1)
+        # Where even the overlap is gone, entries behind it may have slipped up into what was read.
+        slipped = walk.overlap > 0 and walk.frontier > walk.limit
+        return _end_round(replace(walk, gap=walk.gap or slipped), proven=True)
     walk = _learn(walk, ids)
     last = next((i for i in reversed(ids) if i is not None), None)
     again = sum(1 for i in ids if i is not None and i not in fresh)
-    moved = bool(fresh) or (walk.round > 1 and last != walk.anchor)
+    moved = bool(fresh) or (walk.round > 1 and last not in (None, walk.anchor))
     seen = replace(
         walk,
         frontier=max(walk.position + len(ids), walk.frontier if walk.position == 0 else 0),
@@ -110,10 +117,10 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
 
 def _learn(walk: Walk, ids: Sequence[str | None]) -> Walk:
     """What the page tells of the server's ways: its page cap, its first index, whether it heeds `count`."""
-    if walk.round > 1:
-        return walk
     if len(ids) > walk.count:
         walk = replace(walk, own_pages=True)
+    if walk.round > 1:
+        return walk
     if walk.frontier == 0:
         return replace(walk, head=ids[0], limit=min(walk.limit, len(ids)))
     same_page = walk.index == 1 and walk.head is not None and ids[0] == walk.head
@@ -125,7 +132,7 @@ def _is_gap(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> boo
     if walk.overlap == 0:
         return False
     if walk.round == 1:
-        return ids[0] in fresh
+        return next((i for i in ids if i is not None), None) in fresh
     return walk.thorough and walk.anchor not in ids
 
 
@@ -143,6 +150,8 @@ def _leads_nowhere(before: Walk, seen: Walk, ids: Sequence[str | None], fresh: f
         return True
     if before.anchor is not None and before.anchor not in ids:
         return False  # pushed down beyond this page: what is not yet seen lies further on
+    if all(i is None for i in ids):
+        return False  # nothing readable here tells nothing of what follows
     return seen.stale >= 2
 
 
@@ -153,13 +162,27 @@ def _step(walk: Walk) -> Walk:
         return replace(walk, index=index, count=walk.limit)
     steps = index - walk.base
     count = min(walk.limit, (walk.frontier - 1) // steps)
-    if walk.frontier - steps * count > count // 4:  # with tiny pages the overlap would be all of it
+    if walk.frontier - steps * count > count // 4:  # the overlap would be most of the page
+        if (near := _near(walk)) is not None:
+            return near
         count = min(walk.limit, walk.frontier // steps)
     if walk.frontier - steps * count < count:
         return replace(walk, index=index, count=count)
     if walk.frontier < walk.limit:
         return replace(walk, index=index, count=walk.limit, own_pages=True)
     return _jump(walk)
+
+
+def _near(walk: Walk) -> Walk | None:
+    """To the page, whatever its index, that begins a little before the frontier and brings the most beyond it.
+
+    None where pages are so few entries long that the overlap would cost more than it is worth.
+    """
+    if walk.limit < MIN_OVERLAPPED or walk.frontier < walk.limit:
+        return None
+    lengths = range(walk.limit // 2, walk.limit + 1)
+    count = max(lengths, key=lambda n: (n - walk.frontier % n if walk.frontier % n else 0, n))
+    return replace(walk, index=walk.frontier // count + walk.base, count=count)
 
 
 def _jump(walk: Walk) -> Walk:
@@ -192,7 +215,7 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
     return replace(
         walk,
         index=walk.base,
-        count=walk.limit,
+        count=max(1, walk.limit - 1) if gap else walk.limit,  # more than that in answer: `count` is not heeded
         frontier=0,
         anchor=None,
         stale=0,

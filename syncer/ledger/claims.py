@@ -1,0 +1,130 @@
+"""From due to settled: which entries are due, who may fetch them, and how it ended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from syncer.core import lifecycle, planner
+from syncer.core.errors import StaleClaim
+from syncer.core.model import Claim, Entry, Follow, HandBack, Link, Outcome, Promise, State, Stored
+from syncer.core.naming import unique_key
+from syncer.ledger.passes import Pass
+from syncer.ledger.rows import chunked, entry_of, in_state, link_values, promise_values
+from syncer.ledger.tables import clean, entries, passes
+
+_OPEN = (entries.c.state == State.PENDING, entries.c.parked == sa.false())
+
+
+def due(connection: sa.Connection, at: datetime, limit: int) -> list[Entry]:
+    """Pending entries that may be tried at `at`, in the order of core.planner."""
+    query = (
+        sa.select(entries)
+        .where(*_OPEN, sa.or_(entries.c.not_before.is_(None), entries.c.not_before <= at))
+        .order_by(entries.c.due_by, entries.c.created_at.nulls_last(), entries.c.id)
+        .limit(limit)
+    )
+    return planner.order(entry_of(row) for row in connection.execute(query))
+
+
+def next_due(connection: sa.Connection, at: datetime) -> datetime | None:
+    """When a try that this pass put off comes due. What the storage ordered an earlier pass to wait for is not it:
+    a pass takes such an entry if its moment comes, and does not sit and wait for it."""
+    query = sa.select(sa.func.min(entries.c.not_before)).where(
+        *_OPEN, entries.c.ordered == sa.false(), entries.c.not_before > at
+    )
+    moment: datetime | None = connection.scalar(query)
+    return moment
+
+
+def claim(connection: sa.Connection, holder: Pass, ids: Sequence[str], until: datetime) -> list[Claim]:
+    """Claim those of `ids` that are still pending, in the order of `ids`."""
+    tries = sa.case((entries.c.tries_pass == holder.id, entries.c.tries + 1), else_=1)
+    statement = (
+        sa.update(entries)
+        .values(
+            state=lifecycle.move(State.PENDING, State.CLAIMED),
+            claim=holder.token,
+            lease_until=until,
+            attempts=entries.c.attempts + 1,
+            tries=tries,
+            tries_pass=holder.id,
+        )
+        .returning(*entries.c)
+    )
+    claimed: dict[str, Claim] = {}
+    wanted = list(dict.fromkeys(map(clean, ids)))
+    for chunk in chunked(wanted):
+        ours = statement.where(entries.c.id.in_(chunk), in_state(State.PENDING))
+        for row in connection.execute(ours):
+            claimed[row.id] = Claim(entry_of(row), holder.token, until)
+    return [claimed[i] for i in wanted if i in claimed]
+
+
+def renew(connection: sa.Connection, holder: Pass, until: datetime) -> None:
+    """Extend the lease of the pass and of every claim it holds."""
+    mine = (entries.c.state == State.CLAIMED, entries.c.claim == holder.token)
+    connection.execute(sa.update(entries).where(*mine).values(lease_until=until))
+    connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(lease_until=until))
+
+
+def relink(connection: sa.Connection, held: Claim, link: Link) -> None:
+    """Remember a renewed link. Raises StaleClaim."""
+    _write(connection, held, link_values(link))
+
+
+def reserve(connection: sa.Connection, held: Claim, path: str, promise: Promise) -> bool:
+    """Note path and promise; False, and nothing written, where another entry has that path. Raises StaleClaim."""
+    values = {"path": path, "path_key": unique_key(path), **promise_values(promise)}
+    try:
+        with connection.begin_nested():
+            _write(connection, held, values)
+    except IntegrityError:
+        return False
+    return True
+
+
+def settle(connection: sa.Connection, held: Claim, outcome: Outcome) -> None:
+    """Write how a claim ended. Raises StaleClaim."""
+    settlement = lifecycle.settle(outcome)
+    values: dict[str, Any] = {
+        "state": settlement.state,
+        "claim": None,
+        "lease_until": None,
+        "last_error": settlement.reason,
+        "not_before": settlement.not_before,
+        "ordered": settlement.parked and settlement.not_before is not None,
+        "parked": settlement.parked,
+    }
+    if settlement.forgive:
+        values["tries"] = 0
+    match outcome:
+        case Stored(file):
+            values |= {
+                "path": file.path,
+                "path_key": unique_key(file.path),
+                "size": file.size,
+                "sha256": file.sha256,
+                "etag": file.etag,
+                "stored_at": file.stored_at,
+                "verified_at": file.verified_at,
+            }
+        case HandBack():
+            del values["last_error"]
+            values["attempts"] = entries.c.attempts - 1
+        case Follow(status):
+            values["status"] = status
+    _write(connection, held, values)
+
+
+def _write(connection: sa.Connection, held: Claim, values: dict[str, Any]) -> None:
+    """The fence: writes reach an entry only while the claim they are made under holds it."""
+    fence = (
+        entries.c.id == held.entry.id,
+        entries.c.claim == held.token,
+        entries.c.state == State.CLAIMED,
+    )
+    if connection.execute(sa.update(entries).where(*fence).values(values)).rowcount != 1:
+        raise StaleClaim("The claim ran out, and the entry may be another pass's by now.")

@@ -1,0 +1,253 @@
+"""The database: where it is, how it is opened, how its errors are told. All that is SQLite's alone is here."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from syncer.core.errors import LedgerError, LedgerHeld, UsageError
+from syncer.ledger.lock import PassLock
+
+_MAGIC = b"SQLite format 3\0"
+_BUSY_SECONDS = 30.0
+_READS = {"syncer_reads": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ledger is: a file, or a database on a server."""
+
+    url: sa.URL | None
+    path: Path | None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.url is None else self.url.render_as_string(hide_password=True)
+
+    def lock(self) -> PassLock:
+        """A new handle on the ledger's lock."""
+        return PassLock(self.beside(".lock") if self.path else None)
+
+    def beside(self, suffix: str) -> Path:
+        """The file next to the ledger that is called as it, with `suffix`. Raises LedgerError without a file."""
+        if self.path is None:
+            raise LedgerError("This ledger is no file.", hint="Use the database server's own tools.")
+        return self.path.with_name(self.path.name + suffix)
+
+
+def place_of(location: str | Path) -> Place:
+    """A file path or a SQLAlchemy URL, understood. Raises UsageError."""
+    text = str(location)
+    if "://" not in text:
+        return Place(None, _resolved(text))
+    try:
+        url = sa.make_url(text)
+    except ArgumentError:
+        raise UsageError("The ledger's URL cannot be read.", hint="Give a file path or a SQLAlchemy URL.") from None
+    if url.get_backend_name() != "sqlite":
+        return Place(url, None)
+    if not url.database or url.database == ":memory:":
+        raise UsageError("A ledger in memory forgets everything.", hint="Give the ledger a file.")
+    return Place(None, _resolved(url.database))
+
+
+def _resolved(text: str) -> Path:
+    """One name for one file, so that everyone who opens it finds the same lock."""
+    try:
+        return Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise UsageError("The ledger's path cannot be read.", hint="Give a file path.") from None
+
+
+@contextmanager
+def translated(place: Place) -> Iterator[None]:
+    """Turns what the database raises into a LedgerError that carries no SQL and no values: values hold links."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, ImportError) as error:
+        raise _translate(place, error) from None
+
+
+def _translate(place: Place, error: Exception) -> LedgerError:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = str(cause).lower()
+    if isinstance(error, ImportError):
+        return LedgerError(f"The driver for {place} is not installed.", hint=f"Install the package {error.name}.")
+    for signs, sentence, hint in _MEANINGS:
+        if any(sign in text for sign in signs):
+            kind = LedgerHeld if "locked" in signs else LedgerError
+            return kind(f"The ledger {place} {sentence}.", hint=hint)
+    return LedgerError(
+        f"The ledger {place} failed ({type(cause).__name__}).", hint="`syncer ledger check` may say why."
+    )
+
+
+_RESTORE = (
+    "Move it away and put a backup in its place, or start a new one: "
+    "`syncer adopt DEST` takes the files that are already there into it."
+)
+_MEANINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("locked", "busy"), "is kept locked by another program", "Close whatever has it open, and try again."),
+    (("malformed", "corrupt"), "is damaged", _RESTORE),
+    (("not a database", "encrypted"), "is no database", f"Point --ledger at another file. Or: {_RESTORE}"),
+    (("disk is full",), "cannot grow: its disk is full", "Make room; nothing that was stored is lost."),
+    (("readonly", "read-only"), "cannot be written", "Check the permissions of the file and its folder."),
+    (("unable to open",), "cannot be opened", "Check the path and the permissions of its folder."),
+    (("no such table", "no such column"), "lacks tables it should have", _RESTORE),
+    (("disk i/o error",), "cannot be read or written: its disk fails", "Check the disk, then `syncer ledger check`."),
+)
+
+
+def make_file(path: Path) -> None:
+    """An empty ledger file with mode 0600, unless something is there. Raises LedgerError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _fsync_folder(path.parent)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger {path} cannot be made: {error.strerror}.", hint="Check the path and its folder's permissions."
+        ) from None
+
+
+def check_file(path: Path, *, tighten: bool) -> None:
+    """Raises LedgerError, having changed nothing, if the file is no SQLite database.
+
+    `tighten` takes a ledger away from other users: it holds links, and a link is a password.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+        if magic not in (b"", _MAGIC):
+            raise _translate(Place(None, path), sqlite3.DatabaseError("file is not a database"))
+        if tighten and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger {path} cannot be read: {error.strerror}.", hint="Check the path and its permissions."
+        ) from None
+
+
+def open_engine(place: Place, *, read_only: bool = False) -> sa.Engine:
+    """An engine on the ledger; the file of an SQLite one must exist. Nothing is connected yet. Raises LedgerError."""
+    with translated(place):
+        if place.url is not None:
+            return sa.create_engine(place.url, hide_parameters=True, pool_pre_ping=True)
+        uri = f"file:{quote(str(place.path))}?mode=rw"
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            _set_up(connection, read_only=read_only)
+            return connection
+
+        engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+        sa.event.listen(engine, "begin", _begin)
+        return engine
+
+
+def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
+    """Durable and concurrent: a settled row survives a power cut (I2), and `syncer status` reads beside a pass."""
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    connection.execute("PRAGMA synchronous = FULL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError("unable to open: this file system has no shared memory for SQLite's WAL")
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A write that began as a read cannot wait for another writer; it fails. So writes say so from the start.
+    reads = connection.get_execution_options().get("syncer_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that only reads, and sees one state of the ledger throughout."""
+    with engine.connect().execution_options(**_READS) as connection, connection.begin():
+        yield connection
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, once: frozenset[str]
+) -> None:
+    """Insert `rows`, or update those whose key is there; columns in `once` are written by the insert alone."""
+    if not rows:
+        return
+    statement = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in once and name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+
+def copy_file(place: Place, target: Path) -> None:
+    """A consistent copy of the ledger under `target`, mode 0600, whole or not at all, beside a running pass too.
+
+    Replaces what lies there. Raises LedgerError.
+    """
+    if place.path is None:
+        place.beside("")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        try:
+            _copy_pages(place, name)
+            Path(name).replace(target)
+            _fsync_folder(target.parent)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger cannot be copied to {target}: {error.strerror}.",
+            hint="Check that folder's room and permissions.",
+        ) from None
+
+
+def _copy_pages(place: Place, name: str) -> None:
+    source_uri = f"file:{quote(str(place.path))}?mode=rw"
+    with (
+        translated(place),
+        closing(sqlite3.connect(source_uri, uri=True, timeout=_BUSY_SECONDS)) as source,
+        closing(sqlite3.connect(name)) as copy,
+    ):
+        source.execute("PRAGMA query_only = ON")
+        copy.execute("PRAGMA synchronous = FULL")
+        source.backup(copy)
+
+
+def problems_of(place: Place) -> list[str]:
+    """What a thorough check of an SQLite file finds; empty if all is well. Raises LedgerError."""
+    if place.path is None:
+        place.beside("")
+    with translated(place):
+        engine = open_engine(place, read_only=True)
+        try:
+            with reading(engine) as connection:
+                found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        finally:
+            engine.dispose()
+    return [] if found == ["ok"] else [str(line) for line in found]
+
+
+def _fsync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

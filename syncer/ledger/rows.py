@@ -1,0 +1,132 @@
+"""Between rows and entries: how the core's values are written down, and read back the same."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from syncer.core.model import Entry, Link, Promise, RemoteStatus, State, StoredFile
+from syncer.ledger.tables import clean, entries
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Rows read, and ids asked for, at once: bounded memory, and well below any database's limit of parameters."""
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def due_by(link: Link | None) -> datetime:
+    """Where an entry stands in the order of core.planner, as one value that is never NULL: NULLs sort differently
+    from database to database, and an index could not follow."""
+    if link is None:
+        return _FIRST
+    return link.expires_at or _LAST
+
+
+def link_values(link: Link | None) -> dict[str, Any]:
+    """The columns of a link."""
+    return {
+        "link": link.url if link else None,
+        "link_expires_at": link.expires_at if link else None,
+        "link_estimated": link.estimated if link else False,
+        "due_by": due_by(link),
+    }
+
+
+def link_of(row: sa.Row[Any]) -> Link | None:
+    """The link that `link_values` wrote."""
+    return None if row.link is None else Link(row.link, row.link_expires_at, row.link_estimated)
+
+
+def promise_values(promise: Promise) -> dict[str, Any]:
+    """The columns of a promise."""
+    return {name: getattr(promise, name) for name in Promise.__dataclass_fields__}
+
+
+def entry_of(row: sa.Row[Any]) -> Entry:
+    """The entry of a whole row."""
+    return Entry(
+        id=row.id,
+        name=row.name,
+        status=RemoteStatus(row.status),
+        created_at=row.created_at,
+        link=link_of(row),
+        state=State(row.state),
+        attempts=row.attempts,
+        tries=row.tries,
+        not_before=row.not_before,
+        last_error=row.last_error,
+        path=row.path,
+        promise=Promise(row.size, row.etag, row.last_modified, row.content_type, row.md5, row.crc32c),
+        stored=_stored_of(row),
+        first_seen_at=row.first_seen_at,
+        last_seen_at=row.last_seen_at,
+    )
+
+
+def _stored_of(row: sa.Row[Any]) -> StoredFile | None:
+    if row.stored_at is None:
+        return None
+    return StoredFile(row.path, row.size, row.sha256, row.etag, row.stored_at, row.verified_at)
+
+
+def chunked(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Lists of up to `size` items."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def in_state(*states: State) -> sa.ColumnElement[bool]:
+    """Whether an entry is in one of `states`, for queries that find their rows by id.
+
+    coalesce hides the index of the state: a database that took it would read every entry of that state each time.
+    """
+    return sa.func.coalesce(entries.c.state, "").in_([str(state) for state in states])
+
+
+def page_after(
+    connection: sa.Connection, after: str | None, states: Sequence[State], seen_pass: int | None
+) -> list[Entry]:
+    """The next CHUNK entries by id behind `after`; all states if none is given, all passes if `seen_pass` is None."""
+    query = sa.select(entries).order_by(entries.c.id).limit(CHUNK)
+    if after is not None:
+        query = query.where(entries.c.id > after)
+    if states:
+        query = query.where(in_state(*states))
+    if seen_pass is not None:
+        query = query.where(entries.c.seen_pass == seen_pass)
+    return [entry_of(row) for row in connection.execute(query)]
+
+
+def find(connection: sa.Connection, ids: Sequence[str]) -> list[Entry]:
+    """Those of `ids` that the ledger knows, in the order asked for."""
+    found: list[Entry] = []
+    for chunk in chunked(dict.fromkeys(map(clean, ids))):
+        rows = connection.execute(sa.select(entries).where(entries.c.id.in_(chunk)))
+        by_id = {row.id: entry_of(row) for row in rows}
+        found += (by_id[i] for i in chunk if i in by_id)
+    return found
+
+
+def counts(connection: sa.Connection, seen_pass: int | None = None) -> dict[State, int]:
+    """How many entries stand in each state; only those that `seen_pass` listed, if given."""
+    query = sa.select(entries.c.state, sa.func.count()).group_by(entries.c.state)
+    if seen_pass is not None:
+        query = query.where(entries.c.seen_pass == seen_pass)
+    return dict.fromkeys(State, 0) | {State(state): count for state, count in connection.execute(query)}
+
+
+def failures(connection: sa.Connection, limit: int) -> list[Entry]:
+    """Up to `limit` pending entries that carry an error, by id."""
+    query = (
+        sa.select(entries)
+        .where(entries.c.state == State.PENDING, entries.c.last_error.is_not(None))
+        .order_by(entries.c.id)
+        .limit(limit)
+    )
+    return [entry_of(row) for row in connection.execute(query)]

@@ -1,0 +1,124 @@
+"""The ledger's tables, as this version of the program wants them; `migrations/` says how they came to be."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware moments in, aware UTC moments out; as text they sort by time. Raises ValueError for a naive one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware moments only")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SafeText(TypeDecorator[str]):
+    """Text from outside: whatever UTF-8 or a database refuses becomes a replacement character, never an error."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else clean(value)
+
+
+def clean(text: str) -> str:
+    """`text` as the ledger keeps it: without lone surrogates and without NUL."""
+    return str(text).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+_ZERO = sa.text("0")
+
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("id", SafeText, primary_key=True),
+    # What VideoDB says.
+    sa.Column("name", SafeText),
+    sa.Column("status", SafeText, nullable=False),
+    sa.Column("created_at", UtcDateTime),
+    sa.Column("link", SafeText),
+    sa.Column("link_expires_at", UtcDateTime),
+    sa.Column("link_estimated", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("first_seen_at", UtcDateTime),
+    sa.Column("last_seen_at", UtcDateTime),
+    sa.Column("seen_pass", sa.Integer),  # the pass that listed it last
+    # Where it stands.
+    sa.Column("state", SafeText, nullable=False),
+    sa.Column("due_by", UtcDateTime, nullable=False),  # the order of fetching: see rows.due_by
+    sa.Column("claim", SafeText),  # the token that fences every write under a claim
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default=_ZERO),
+    sa.Column("tries", sa.Integer, nullable=False, server_default=_ZERO),
+    sa.Column("tries_pass", sa.Integer),  # the pass that `tries` counts in
+    sa.Column("parked", sa.Boolean, nullable=False, server_default=sa.false()),  # nothing more in this pass
+    sa.Column("not_before", UtcDateTime),
+    sa.Column("ordered", sa.Boolean, nullable=False, server_default=sa.false()),  # not_before is the storage's wish
+    sa.Column("last_error", SafeText),
+    # What was promised and what is there.
+    sa.Column("path", SafeText),
+    sa.Column("path_key", SafeText, unique=True),  # core.naming.unique_key(path)
+    sa.Column("size", sa.BigInteger),
+    sa.Column("etag", SafeText),
+    sa.Column("last_modified", SafeText),
+    sa.Column("content_type", SafeText),
+    sa.Column("md5", SafeText),
+    sa.Column("crc32c", SafeText),
+    sa.Column("sha256", SafeText),
+    sa.Column("stored_at", UtcDateTime),
+    sa.Column("verified_at", UtcDateTime),
+    sa.Index("ix_entries_due", "state", "parked", "due_by"),
+)
+
+LISTING_COUNTS = ("pages", "listed", "malformed")
+TALLY_COUNTS = ("stored", "pending", "processing", "remote_error", "lost", "filtered")
+TRANSFER_COUNTS = ("fetched", "bytes", "resumed", "restarted", "relinked", "retries", "failed", "recovered")
+
+passes = sa.Table(
+    "passes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("lease_until", UtcDateTime, nullable=False),  # where no file lock tells the living from the dead
+    sa.Column("finished_at", UtcDateTime),  # NULL: still running, or died
+    sa.Column("host", SafeText, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("complete", sa.Boolean, nullable=False, server_default=sa.false()),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False, server_default=_ZERO)
+        for name in (*LISTING_COUNTS, *TALLY_COUNTS, *TRANSFER_COUNTS)
+    ),
+)
+
+ledger_info = sa.Table(
+    "ledger_info",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    sa.Column("ledger_id", SafeText, nullable=False),
+    sa.Column("destination_id", SafeText),
+    sa.Column("destination_location", SafeText),
+)

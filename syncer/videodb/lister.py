@@ -1,0 +1,111 @@
+"""VideoDB as core's Source: the list page by page, one job by itself, and a job made again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from syncer.core import listing
+from syncer.core.errors import ListingFailed
+from syncer.core.events import EntryMalformed
+from syncer.core.listing import MAX_COUNT, Walk
+from syncer.core.model import Job, Listing, Page
+from syncer.core.ports import Clock, Observer
+from syncer.videodb.client import ApiClient, job_path
+from syncer.videodb.wire import marks_of, page_ids, parse_job, parse_page
+
+Keep = Callable[[Page], Awaitable[frozenset[str]]]
+
+
+MAX_MARKS = 100_000
+"""Malformed entries that are told apart; a list with more is given up as incomplete, so that memory stays bounded."""
+
+
+@dataclass(slots=True)
+class _Count:
+    """What the listing amounts to so far."""
+
+    pages: int = 0  # that brought something new
+    jobs: int = 0
+    malformed: int = 0
+    marks: set[str] = field(default_factory=set)  # of the malformed entries
+    blind: int = 0  # pages in a row with malformed entries alone
+    lost_sight: bool = False  # malformed entries may have been taken for the end of the list
+
+
+class VideoDb:
+    """The account behind an open ApiClient. `page_size` is what is asked for; the server may give less."""
+
+    def __init__(
+        self, client: ApiClient, *, clock: Clock, observer: Observer | None = None, page_size: int = MAX_COUNT
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._observer = observer
+        self._page_size = page_size
+
+    async def list_jobs(self, keep: Keep) -> Listing:
+        """Every page to `keep` as it comes, to the end of the list; memory holds one page.
+
+        A listing that is not `complete` went as far as pages came, without proof that nothing slipped by. Raises
+        KeyRefused, and ListingFailed saying how far it got.
+        """
+        walk = listing.start(self._page_size)
+        count = _Count()
+        while not (walk.done or count.lost_sight):
+            page, marks = await self._page(walk, count)
+            fresh = await keep(_distinct(page)) if page.jobs else frozenset()
+            count.pages += 1 if fresh else 0
+            count.jobs += len(fresh)
+            news = fresh | self._note(walk, page, marks, fresh, count)
+            after = listing.absorb(walk, page_ids(page, marks), news)
+            # Alike entries, page after page, look like the same page again and again.
+            count.lost_sight |= count.blind > 1 and not news and (after.done or after.round > walk.round)
+            walk = after
+        return Listing(count.pages, count.jobs, count.malformed, walk.complete and not count.lost_sight)
+
+    async def look_up(self, job_id: str) -> Job:
+        """The job as the API gives it now. Raises JobGone, KeyRefused, ListingFailed."""
+        return await self._client.read(
+            job_path(job_id), None, lambda body: parse_job(body, job_id, self._clock.now()), of_job=True
+        )
+
+    async def regenerate(self, job_id: str) -> None:
+        """Have the job made again; VideoDB may bill it, so it is asked for once. Raises JobGone, ListingFailed."""
+        await self._client.post(job_path(job_id), of_job=True)
+
+    async def _page(self, walk: Walk, count: _Count) -> tuple[Page, tuple[str, ...]]:
+        """The next page, and the marks of its malformed entries."""
+        wanted = listing.request(walk)
+        params = {"page_index": wanted.index, "count": wanted.count}
+
+        def parse(body: dict[str, Any]) -> tuple[Page, tuple[str, ...]]:
+            page = parse_page(body, wanted.index, self._clock.now())
+            return page, marks_of(body, page)
+
+        try:
+            return await self._client.read("/download", params, parse)
+        except ListingFailed as error:
+            failure = error
+        where = f"The list was read up to page {wanted.index} ({count.jobs} jobs)."
+        raise type(failure)(f"{failure.message} {where}", hint=failure.hint)
+
+    def _note(
+        self, walk: Walk, page: Page, marks: tuple[str, ...], fresh: frozenset[str], count: _Count
+    ) -> frozenset[str]:
+        """Counts and tells the malformed entries that were not read before; the marks that are new."""
+        news = frozenset(marks) - count.marks
+        leads_on = walk.round == 1 and bool(fresh or news)
+        for entry, mark in zip(page.malformed, marks, strict=True):
+            if mark in news or (leads_on and entry.id is None and entry.position >= walk.overlap):
+                count.malformed += 1
+                if self._observer is not None:
+                    self._observer.notify(EntryMalformed(entry))
+        count.marks |= news
+        count.blind = count.blind + 1 if page.malformed and not page.jobs else 0
+        count.lost_sight |= len(count.marks) > MAX_MARKS
+        return news
+
+
+def _distinct(page: Page) -> Page:
+    """The page with each id once, as it came last: a bulk write takes no row twice."""
+    return replace(page, jobs=tuple({job.id: job for job in page.jobs}.values()))
