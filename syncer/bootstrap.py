@@ -39,7 +39,7 @@ async def sync(
     """
     settings = load() if settings is None else settings
     quieten_libraries()
-    async with _parts(settings, Observers([observer] if observer else [])) as parts:
+    async with _parts(settings, Observers([] if observer is None else [observer])) as parts:
         return await run_pass(parts, _rules(settings), stop)
 
 

@@ -122,12 +122,11 @@ def _parsed(option: opt.Option, value: Any, place: str) -> Any:
 def _settle_key(values: dict[str, Any], flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Decide between the key itself and the ways to get it, by who said so: flags, then environment, then file."""
     ways = ("api_key_file", "api_key_command")
-    for said in (lambda way: way in flags, lambda way: bool(environ.get(f"SYNCER_{way.upper()}"))):
-        if any(said(way) for way in ways):
-            for way in ways:
-                if not said(way):
-                    values.pop(way, None)
-            return
+    said = {way for way in ways if way in flags} or {way for way in ways if environ.get(opt.BY_KEY[way].env)}
+    if said:
+        for way in set(ways) - said:
+            values.pop(way, None)
+        return
     key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
     if key is not None:
         values["api_key"] = key.strip()

@@ -10,9 +10,11 @@ from syncer.cli.shared import LEDGER, emit_json, json_option, one_line, run_asyn
 from syncer.config import Settings
 from syncer.core.errors import UsageError
 from syncer.core.model import Entry, State
-from syncer.ledger import SqlLedger, open_ledger, upgrade_ledger
+from syncer.ledger import PassRecord, SqlLedger, open_ledger
+from syncer.ledger.schema import upgrade
 from syncer.reporting.units import human_bytes, plural
 
+RETRIED = (State.PENDING, State.LOST)
 STATES = tuple(str(state) for state in State)
 
 
@@ -54,8 +56,17 @@ async def _status(settings: Settings) -> dict[str, Any]:
         }
 
 
-def _pass_json(one: Any) -> dict[str, Any]:
-    return {key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in dict(one).items()}
+def _pass_json(one: PassRecord) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "started_at": one.started_at.isoformat(),
+        "finished_at": one.finished_at.isoformat() if one.finished_at else None,
+        "host": one.host,
+        "exit_code": one.exit_code,
+        "listed": one.listing.jobs,
+        **{name: getattr(one.tally, name) for name in type(one.tally).__dataclass_fields__},
+        **one.counts,
+    }
 
 
 def _describe_status(value: dict[str, Any]) -> str:
@@ -72,8 +83,8 @@ def _describe_status(value: dict[str, Any]) -> str:
     for one in value["passes"]:
         ended = "-" if one["exit_code"] is None else one["exit_code"]
         lines.append(
-            f"{one['started_at']:.19}      {ended!s:>4}  {one['listed'] or 0:<8,} {one['fetched'] or 0:<9,} "
-            f"{human_bytes(one['bytes'] or 0):<12} {one['failed'] or 0:,}"
+            f"{one['started_at']:.19}      {ended!s:>4}  {one['listed']:<8,} {one['fetched']:<9,} "
+            f"{human_bytes(one['bytes']):<12} {one['failed']:,}"
         )
     return "\n".join(lines)
 
@@ -168,7 +179,7 @@ def retry_command(settings: Settings, *, ids: tuple[str, ...], states: tuple[str
     """Put failed or lost entries back, so that the next pass tries them at once. Fetches nothing by itself."""
     if ids and states:
         raise UsageError("Name ids or states, not both.")
-    back = run_async(_put_back(settings, ids, [State(s) for s in states or ("pending", "lost")]))
+    back = run_async(_put_back(settings, ids, [State(s) for s in states]))
     unknown = sorted(set(ids) - set(back))
     if as_json:
         emit_json({"version": 1, "put_back": back, "unchanged": unknown})
@@ -184,7 +195,7 @@ def retry_command(settings: Settings, *, ids: tuple[str, ...], states: tuple[str
 
 async def _put_back(settings: Settings, ids: tuple[str, ...], states: list[State]) -> list[str]:
     async with _opened(settings, read_only=False) as ledger:
-        return await ledger.put_back(ids or None, states)
+        return await ledger.put_back(ids or None, () if ids else states or RETRIED)
 
 
 # --- ledger ---
@@ -203,7 +214,7 @@ def upgrade_command(settings: Settings, *, as_json: bool) -> int:
 
     A copy of the ledger as it was is kept beside it.
     """
-    before, after = run_async(upgrade_ledger(settings.ledger_location))
+    before, after = upgrade(settings.ledger_location)
     if as_json:
         emit_json({"version": 1, "before": before, "after": after})
     elif before == after:

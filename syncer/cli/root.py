@@ -62,9 +62,9 @@ def _suggest(error: click.UsageError, args: list[str]) -> click.UsageError:
     import difflib  # noqa: PLC0415
 
     near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
-    if near and "Did you mean" not in error.message:
-        error.message += f" Did you mean `{near[0]}`?"
-    return error
+    if not near or "Did you mean" in error.message:
+        return error
+    return click.UsageError(f"{error.message} Did you mean `{near[0]}`?", error.ctx)
 
 
 @click.group(

@@ -33,7 +33,7 @@ def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command
 
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
-        def command(**given: Any) -> Any:
+        def run(**given: Any) -> Any:
             flags = {key: given.pop(key) for key in (*keys, *PLACE, "dest") if key in given}
             positional = given.pop("dest_argument", None)
             if positional is not None:
@@ -42,6 +42,7 @@ def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command
             configure(sys.stderr, int(given.get("verbose") or 0))
             return function(settings=config.load(flags), **given)
 
+        command: Command = run
         for key in reversed(keys):
             command = _option(BY_KEY[key])(command)
         if dest_argument:

@@ -115,6 +115,12 @@ def end(
     connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(values))
 
 
+def abandon(connection: sa.Connection, holder: Pass) -> None:
+    """Let a pass count as dead from here on."""
+    _take_back(connection, entries.c.claim == holder.token)
+    connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(lease_until=passes.c.started_at))
+
+
 def tally(connection: sa.Connection, pass_id: int) -> Tally:
     """What a pass listed, by state."""
     by_state = entry_counts(connection, pass_id)

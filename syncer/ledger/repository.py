@@ -109,7 +109,8 @@ class SqlLedger:
         self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
     ) -> None:
         await self._write(passes.end, self._held(), at, exit_code, listing, tally, counts)
-        await self._call(self._let_go)
+        self._holder = None
+        await self._call(self._lock.release)
 
     # --- reading ---
 
@@ -183,8 +184,14 @@ class SqlLedger:
         return self._holder.id if self._holder else passes.newest(connection)
 
     def _let_go(self) -> None:
-        self._holder = None
-        self._lock.release()
+        """Where a lock proves a pass dead its end is enough; elsewhere it is said, or its lease would be waited for."""
+        holder, self._holder = self._holder, None
+        try:
+            if holder is not None and not self._lock.exclusive:
+                with self._engine.begin() as connection:
+                    passes.abandon(connection, holder)
+        finally:
+            self._lock.release()
 
     def _alone(self, work: Callable[[sa.Connection], T]) -> T:
         """`work` in a transaction that no pass, here or elsewhere, runs beside."""

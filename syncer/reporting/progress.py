@@ -1,6 +1,6 @@
 """Progress on a terminal: one bar for the pass, one for each running file."""
 
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -72,7 +72,7 @@ class Bars:
         self._files.clear()
         self._pass = None
 
-    def _bar(self, **options: object) -> "tqdm[None]":
+    def _bar(self, **options: Any) -> "tqdm[None]":
         bar: tqdm[None] = tqdm(
             file=self._stream,
             unit="B",

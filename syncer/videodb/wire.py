@@ -104,7 +104,7 @@ def parse_job(body: dict[str, Any], asked: str, now: datetime) -> Job:
         raise WireError("an answer without a job")
     status = _job_status(body, data)
     is_envelope = status is RemoteStatus.PROCESSING and not data.get("download_url")
-    if data.get("id") is not None and not is_envelope and _readable_id(data) != asked:
+    if data.get("id") is not None and not is_envelope and not _is_of(data, asked):
         raise ApiRefused("The API answered for another job than the one it was asked for.")
     return _job(data, asked, status, now)
 
@@ -160,6 +160,13 @@ def _readable_id(entry: dict[str, Any]) -> str:
     if not value.isascii() and not _is_unicode(value):
         raise _UnreadableError("its id is not Unicode", clean(value))
     return clean(value)
+
+
+def _is_of(data: dict[str, Any], asked: str) -> bool:
+    try:
+        return _readable_id(data) == asked
+    except _UnreadableError:
+        return False
 
 
 def _is_unicode(text: str) -> bool:

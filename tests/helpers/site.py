@@ -124,16 +124,17 @@ class Site:
     async def check_whole(self, *ids):
         """Every named job, or every done one, is on disk byte for byte, and ledger and manifest say the same."""
         entries, manifest = await self.entries("stored"), self.manifest()
-        wanted = set(ids) or {job.id for job in self.sandbox.store.all() if job.status == "done"}
+        done = {job.id.replace("\0", "\ufffd"): job for job in self.sandbox.store.all() if job.status == "done"}
+        wanted = set(ids) or set(done)
         assert set(entries) >= wanted
         paths = {entry.stored.path for entry in entries.values()}
         assert paths == set(self.files())
         assert len({path.casefold() for path in paths}) == len(entries)
         for job_id in wanted:
             stored = entries[job_id].stored
-            content = self.sandbox.digests(job_id)
+            content = self.sandbox.digests(done[job_id].id)
             on_disk = await asyncio.to_thread((self.dest / stored.path).read_bytes)
-            assert len(on_disk) == stored.size == self.sandbox.store.get(job_id).size
+            assert len(on_disk) == stored.size == done[job_id].size
             assert stored.sha256 == content.sha256 == manifest[job_id]["sha256"]
             assert manifest[job_id]["path"] == stored.path
         assert self.partials() == []

@@ -1,0 +1,168 @@
+"""The Destination port for a folder, on a local disk or a NAS mount."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from syncer.core.model import StoredFile
+from syncer.core.ports import Clock
+from syncer.destination.digests import Digester
+from syncer.destination.manifest import Manifest, ManifestLine
+from syncer.destination.marker import Marker, Site
+from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
+from syncer.destination.publish import Folders, split
+from syncer.destination.system import NEVER_FOLLOW, Hands, closing, size_at, sync_folder, translated
+
+
+class FolderDestination:
+    """`core.ports.Destination` in a folder. Nothing blocks the event loop: file work runs in threads of its own.
+
+    Every piece of work proves the marker first and is then done relative to the folder it was found in (I5).
+    """
+
+    def __init__(self, root: Path, *, clock: Clock, threads: int = 16) -> None:
+        """`root` is the folder; `threads` bounds the file operations at once."""
+        self._site = Site(root.absolute())
+        self._clock = clock
+        self._hands = Hands(threads)
+        self._folders = Folders(self._site.root)
+        self._manifest = Manifest(self._site)
+        self._mode = 0o666 & ~_umask()
+        self._held: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def location(self) -> str:
+        return str(self._site.root)
+
+    async def identify(self, ledger_id: str) -> str | None:
+        return await self._hands.do(self._site.identify, ledger_id)
+
+    async def bind(self, ledger_id: str, destination_id: str) -> None:
+        await self._hands.do(self._site.bind, Marker(destination_id, ledger_id), self._clock.now())
+
+    async def prove(self, destination_id: str) -> None:
+        await self._hands.do(self._site.prove, destination_id)
+
+    async def open_partial(self, job_id: str) -> FolderPartial:
+        if job_id in self._held:
+            raise AssertionError("a partial is opened twice at once")
+        self._held.add(job_id)
+        partial = FolderPartial(
+            self._site,
+            self._folders,
+            self._hands,
+            name_of(job_id),
+            self._mode,
+            release=lambda: self._held.discard(job_id),
+        )
+        try:
+            await partial.open()
+        except BaseException:
+            await partial.close()
+            raise
+        return partial
+
+    async def size_of(self, path: str) -> int | None:
+        return await self._hands.do(self._size_of, path)
+
+    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
+        reading = Reading(self._site, path, digests)
+        try:
+            while await self._hands.do(reading.go_on):
+                pass
+        finally:
+            await self._hands.do(reading.close)
+        return reading.digester.hexdigests()
+
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
+        """Add a published file to the manifest; durable itself at `flush` and `close`.
+
+        A file that another pass published may never have had its folder fsynced: that is made up for here (I2).
+        """
+        await self._hands.do(self._enlist, ManifestLine(job_id, name, file))
+
+    async def sweep(self, job_ids: Sequence[str]) -> None:
+        await self._hands.do(self._sweep, [name_of(job_id) for job_id in job_ids])
+
+    async def flush(self) -> None:
+        """fsync the manifest."""
+        await self._hands.do(self._manifest.close)
+
+    async def close(self) -> None:
+        """fsync the manifest and let go of everything. Not to be used afterwards."""
+        try:
+            await self.flush()
+        finally:
+            self._hands.close()
+
+    def _size_of(self, path: str) -> int | None:
+        split(path)
+        with self._site.opened() as root_fd:
+            return size_at(path, root_fd)
+
+    def _enlist(self, line: ManifestLine) -> None:
+        if not self._folders.take_fresh(line.file.path):
+            self._settle(line.file.path)
+        self._manifest.append(line)
+
+    def _settle(self, path: str) -> None:
+        *above, name = split(path)
+        with self._site.opened() as root_fd, closing(self._folders.open(above, root_fd)) as folder:
+            with closing(os.open(name, os.O_RDONLY | NEVER_FOLLOW, dir_fd=folder)) as fd:
+                os.fsync(fd)
+            sync_folder(folder)
+
+    def _sweep(self, names: list[str]) -> None:
+        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+
+
+class Reading:
+    """One published file being read back, a stretch at a time, so that a cancelled reading ends soon."""
+
+    def __init__(self, site: Site, path: str, digests: frozenset[str]) -> None:
+        """Raises ValueError for a path that does not stay inside the destination."""
+        split(path)
+        self.digester = Digester(digests)
+        self._site = site
+        self._path = path
+        self._fd = -1
+
+    def go_on(self) -> bool:
+        """Some megabytes more into the digests; False at the end. Blocking."""
+        with translated(self._site.root):
+            if self._fd < 0:
+                with self._site.opened() as root_fd:
+                    self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=root_fd)
+            for _ in range(STEP // READ):
+                piece = os.read(self._fd, READ)
+                if not piece:
+                    return False
+                self.digester.update(piece)
+        return True
+
+    def close(self) -> None:
+        """Blocking."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _umask() -> int:
+    """The process's umask. It can only be read by setting it: for that moment it is stricter, never laxer."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

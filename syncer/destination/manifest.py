@@ -1,0 +1,152 @@
+"""The destination's own list of what it holds: `DEST/.syncer/manifest.jsonl`, one line a published file."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import aiofiles
+
+from syncer.core.model import StoredFile
+from syncer.core.naming import PRIVATE
+from syncer.destination.marker import Site
+from syncer.destination.publish import split
+from syncer.destination.system import NEVER_FOLLOW, closing, translated, write_all
+
+MANIFEST = "manifest.jsonl"
+
+_HUNK = 128 * 1024  # bytes of lines read in one go
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLine:
+    """One published file, as the manifest remembers it. Holds no link and no secret."""
+
+    id: str
+    name: str | None
+    file: StoredFile
+
+
+def manifest_of(root: Path) -> Path:
+    """Where the manifest of a destination lies."""
+    return root / PRIVATE / MANIFEST
+
+
+class Manifest:
+    """Appends lines, each in one write. Not fsynced line by line: the ledger, which is, can rebuild it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._lock = Lock()
+        self._fd = -1
+        self._torn = False
+
+    def append(self, line: ManifestLine) -> None:
+        """Blocking. A torn line, a killed program's last, is left behind and a fresh one begun."""
+        data = _written(line)
+        with self._lock, translated(self._site.root):
+            self._open()
+            data = b"\n" + data if self._torn else data
+            self._torn = True
+            write_all(self._fd, data)
+            self._torn = False
+
+    def close(self) -> None:
+        """fsync and close. Blocking."""
+        with self._lock, translated(self._site.root):
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                with closing(fd):
+                    os.fsync(fd)
+
+    def _open(self) -> None:
+        if self._fd >= 0:
+            if os.fstat(self._fd).st_nlink:
+                return
+            fd, self._fd = self._fd, -1  # deleted under our hands: begin another
+            os.close(fd)
+        with self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+            fd = os.open(MANIFEST, os.O_RDWR | os.O_APPEND | os.O_CREAT | NEVER_FOLLOW, 0o666, dir_fd=private)
+        self._fd = fd
+        size = os.fstat(fd).st_size
+        self._torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+
+
+async def read_manifest(path: Path) -> AsyncGenerator[ManifestLine, None]:
+    """The last line of every id, in the order of the file; torn and foreign lines are passed over.
+
+    A missing file has no lines. The file is read twice, and memory grows by about a hundred bytes an id. Raises
+    DestinationError where it cannot be read.
+    """
+    last: dict[bytes, int] = {}
+    async with aclosing(_numbered(path)) as lines:
+        async for number, line in lines:
+            last[_key(line.id)] = number
+    async with aclosing(_numbered(path)) as lines:
+        async for number, line in lines:
+            if last.get(_key(line.id)) == number:
+                yield line
+
+
+async def _numbered(path: Path) -> AsyncGenerator[tuple[int, ManifestLine], None]:
+    number = 0
+    with translated(path.parent.parent):
+        try:
+            file = await aiofiles.open(path, "rb")
+        except FileNotFoundError:
+            return
+        try:
+            while lines := await file.readlines(_HUNK):
+                for text in lines:
+                    number += 1
+                    line = parse_line(text)
+                    if line is not None:
+                        yield number, line
+        finally:
+            await file.close()
+
+
+def parse_line(text: bytes) -> ManifestLine | None:
+    """A line of the manifest; None where it is torn or is none that syncer wrote."""
+    try:
+        said: dict[str, Any] = json.loads(text)
+        job_id, name, path, size, sha256, etag, at = (said[field] for field in _FIELDS)
+        split(path)
+        stored_at = datetime.fromisoformat(at)
+        texts = isinstance(job_id, str) and all(word is None or isinstance(word, str) for word in (name, etag))
+        numbers = type(size) is int and size >= 0 and stored_at.tzinfo is not None
+        if texts and numbers and _SHA256.fullmatch(sha256):
+            return ManifestLine(job_id, name, StoredFile(path, size, sha256, etag, stored_at.astimezone(UTC)))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
+        pass
+    return None
+
+
+_FIELDS = ("id", "name", "path", "size", "sha256", "etag", "stored_at")
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+def _key(job_id: str) -> bytes:
+    return hashlib.blake2b(job_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _written(line: ManifestLine) -> bytes:
+    file = line.file
+    said = {
+        "id": line.id,
+        "name": line.name,
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "etag": file.etag,
+        "stored_at": file.stored_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    # ASCII only: a name may hold what UTF-8 does not, and no byte of a line may be a line's end.
+    return (json.dumps(said) + "\n").encode("ascii")

@@ -1,0 +1,199 @@
+"""The marker `DEST/.syncer/destination.json`: proves that a folder is the destination a ledger belongs to (I5)."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused
+from syncer.core.naming import PRIVATE
+from syncer.destination.system import (
+    NEVER_FOLLOW,
+    OPEN_FOLDER,
+    closing,
+    make_folder,
+    place,
+    sync_folder,
+    translated,
+    write_all,
+)
+
+MARKER = f"{PRIVATE}/destination.json"
+VERSION = 1
+
+_MOST = 64 * 1024  # bytes of a marker that are read
+_WAY_OUT = (
+    "Mount it, or give --dest the folder this ledger belongs to; "
+    "`syncer adopt DEST` binds a new ledger to files already there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What the marker says."""
+
+    id: str  # of the destination
+    ledger_id: str
+
+
+class Site:
+    """The destination's folder. Opened anew for each piece of work, and proven each time.
+
+    What is done relative to the handle is done in the folder whose marker was read, even if the mount under its path
+    vanishes a moment later: nothing can end up on the disk below the mount point.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.expected: str | None = None  # the destination's id, once proven
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A handle of the proven folder. Raises DestinationMissing or DestinationForeign."""
+        if self.expected is None:
+            raise AssertionError("the destination is used before it was proven")
+        with translated(self.root), closing(self._open()) as fd:
+            self._check(fd, self.expected)
+            yield fd
+
+    def prove(self, destination_id: str) -> None:
+        """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""
+        with translated(self.root), closing(self._open()) as fd:
+            self._check(fd, destination_id)
+        self.expected = destination_id
+
+    def identify(self, ledger_id: str) -> str | None:
+        """The id on the marker; None without a folder or a marker. Raises DestinationForeign for another ledger's."""
+        with translated(self.root):
+            try:
+                fd = os.open(self.root, OPEN_FOLDER)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with closing(fd):
+                marker = self._read(fd)
+        if marker is not None:
+            self._refuse_foreign(marker, ledger_id)
+        return marker.id if marker else None
+
+    def bind(self, marker: Marker, at: datetime) -> None:
+        """Write the marker, durably; the folder is made if only its last part is missing."""
+        with translated(self.root), closing(self._open_or_make()) as fd:
+            make_folder(PRIVATE, fd)
+            with closing(self._open_private(fd)) as private:
+                found = self._read(fd)
+                if found is None:
+                    found = self._write(fd, private, marker, at)
+                if found != marker:
+                    self._refuse_foreign(found, marker.ledger_id)
+                    raise DestinationForeign(
+                        f"The marker {self.root / MARKER} is that of another destination.", hint=_WAY_OUT
+                    )
+                sync_folder(private)
+            sync_folder(fd)
+        self.expected = marker.id
+
+    def private(self, fd: int) -> int:
+        """A handle of `.syncer` inside the open folder."""
+        return self._open_private(fd)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.root, OPEN_FOLDER)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DestinationMissing(f"There is no folder {self.root}: is it not mounted?", hint=_WAY_OUT) from None
+
+    def _open_or_make(self) -> int:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return os.open(self.root, OPEN_FOLDER)
+        if self.root.exists():
+            raise DestinationRefused(f"{self.root} is a file, not a folder.", hint="Give --dest a folder.")
+        parent = self.root.parent
+        if not parent.is_dir():
+            raise DestinationMissing(
+                f"There is no folder {parent} in which {self.root.name} could be made: is it not mounted?",
+                hint="Mount it, or make it; only the last part of a new destination is made for you.",
+            )
+        with contextlib.suppress(FileExistsError):
+            self.root.mkdir()
+        with closing(os.open(parent, OPEN_FOLDER)) as above:
+            sync_folder(above)
+        return os.open(self.root, OPEN_FOLDER)
+
+    def _open_private(self, fd: int) -> int:
+        try:
+            return os.open(PRIVATE, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+        except NotADirectoryError:
+            raise DestinationForeign(
+                f"{self.root / PRIVATE} is a file or a link, not a folder.",
+                hint="Move it away: syncer keeps notes there.",
+            ) from None
+
+    def _check(self, fd: int, destination_id: str) -> None:
+        marker = self._read(fd)
+        if marker is None:
+            raise DestinationForeign(f"There is no marker {self.root / MARKER}.", hint=_WAY_OUT)
+        if marker.id != destination_id:
+            raise DestinationForeign(f"The marker {self.root / MARKER} is that of another destination.", hint=_WAY_OUT)
+
+    def _refuse_foreign(self, marker: Marker, ledger_id: str) -> None:
+        if marker.ledger_id != ledger_id:
+            raise DestinationForeign(
+                f"The marker {self.root / MARKER} belongs to another ledger.",
+                hint="Give --ledger the one that filled this folder, or --dest another folder; "
+                "`syncer adopt DEST` binds a new ledger to files already there.",
+            )
+
+    def _read(self, fd: int) -> Marker | None:
+        try:
+            with closing(os.open(MARKER, os.O_RDONLY | NEVER_FOLLOW, dir_fd=fd)) as handle:
+                text = os.read(handle, _MOST)
+        except FileNotFoundError:
+            return None
+        except (NotADirectoryError, IsADirectoryError):
+            text = b""
+        except OSError as error:
+            if not (self.root / MARKER).is_symlink():
+                raise
+            raise self._unreadable() from error
+        return self._parse(text)
+
+    def _parse(self, text: bytes) -> Marker:
+        try:
+            said = json.loads(text)
+            version, ids = said["version"], (said["id"], said["ledger_id"])
+        except (ValueError, TypeError, LookupError, RecursionError):
+            raise self._unreadable() from None
+        if version != VERSION or not all(isinstance(word, str) and word for word in ids):
+            raise self._unreadable()
+        return Marker(*ids)
+
+    def _unreadable(self) -> DestinationForeign:
+        return DestinationForeign(
+            f"The marker {self.root / MARKER} is there and is none that can be read.", hint=_WAY_OUT
+        )
+
+    def _write(self, fd: int, private: int, marker: Marker, at: datetime) -> Marker:
+        """The marker that is there afterwards: ours, or that of somebody who was quicker."""
+        said = {
+            "version": VERSION,
+            "id": marker.id,
+            "ledger_id": marker.ledger_id,
+            "created_at": at.isoformat().replace("+00:00", "Z"),
+        }
+        draft = f"destination.{hashlib.sha256(marker.id.encode()).hexdigest()[:12]}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOW
+        with closing(os.open(draft, flags, 0o666, dir_fd=private)) as handle:
+            write_all(handle, (json.dumps(said) + "\n").encode())
+            os.fsync(handle)
+            own = os.fstat(handle)
+        try:
+            place((draft, private), (MARKER.rpartition("/")[2], private), own)
+        except FileExistsError:
+            os.unlink(draft, dir_fd=private)
+            return self._read(fd) or marker
+        return marker

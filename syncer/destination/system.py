@@ -1,0 +1,178 @@
+"""The operating system as the destination needs it: its errors translated, its calls off the event loop."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from aiofiles.ospath import wrap  # type: ignore[attr-defined] # there in every version; the stubs forgot it
+
+from syncer.core.errors import DestinationError, DestinationMissing, DestinationRefused
+
+T = TypeVar("T")
+
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""For files: links are not followed, and a FIFO under the name does not hang the program."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_GONE = frozenset(
+    {errno.ENOENT, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENODEV, errno.ENXIO}
+)
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+
+
+@contextmanager
+def translated(root: Path) -> Iterator[None]:
+    """Every OSError leaves as a DestinationError that names the destination and the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise destination_error(error, root) from error
+
+
+def destination_error(error: OSError, root: Path) -> DestinationError:
+    """What a system error means to the user of the destination at `root`."""
+    if error.errno in _FULL:
+        return DestinationRefused(
+            f"The destination {root} is full.",
+            hint="Free some space or raise the quota; the next pass goes on where this one stopped.",
+        )
+    if error.errno in _FORBIDDEN:
+        return DestinationRefused(
+            f"The destination {root} cannot be written: {_told(error)}.",
+            hint="Check its owner, its permissions, and whether it is mounted read-only.",
+        )
+    if error.errno in _GONE:
+        return DestinationMissing(
+            f"The destination {root} is gone: {_told(error)}.", hint="Was it unmounted, or the NAS switched off?"
+        )
+    if error.errno == errno.EXDEV:
+        return DestinationRefused(
+            f"A folder inside {root} is on another file system than {root}{os.sep}.syncer.",
+            hint="Files appear there whole or not at all only where both are on one file system.",
+        )
+    return DestinationRefused(
+        f"The destination {root} failed: {_told(error)}.", hint="Look at the disk, the NAS and the system's log."
+    )
+
+
+def _told(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
+
+
+class Hands:
+    """Threads of the destination's own: a NAS that hangs must not starve what else the program does in threads."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="syncer-files")
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        return self._pool
+
+    async def do(self, call: Callable[..., T], *args: object) -> T:
+        """`call(*args)` in a thread. When cancelled meanwhile, wait for it to end first.
+
+        A thread cannot be stopped; whoever went on while it still writes would let two hands at one file.
+        """
+        task = asyncio.ensure_future(wrap(call)(*args, executor=self._pool))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # heard: the cancelling counts
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+
+@contextmanager
+def closing(fd: int) -> Iterator[int]:
+    """Close a handle whatever happens."""
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def make_folder(name: str, within: int) -> bool:
+    """Make a folder inside the open one; False where something has that name already."""
+    try:
+        os.mkdir(name, dir_fd=within)
+    except FileExistsError:
+        return False
+    return True
+
+
+def sync_folder(fd: int) -> None:
+    """fsync an open folder. A file system that has no such thing (some SMB servers) is taken at its word."""
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte at the handle's position, short writes continued."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def size_at(path: str, within: int) -> int | None:
+    """Bytes of the regular file under `path`; None where there is nothing, -1 where something else is in the way."""
+    try:
+        found = os.stat(path, dir_fd=within, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        # A file where a folder is needed, a chain of links, a name this file system cannot hold: not for this file.
+        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return -1
+        raise
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
+
+
+def place(source: tuple[str, int], target: tuple[str, int], own: os.stat_result) -> None:
+    """Move a fsynced file to a free name, durably; names with their open folders. `own` is the file's stat.
+
+    Raises FileExistsError rather than replace anything: a hard link cannot. The old name goes once the new one is on
+    disk; a kill between the two leaves a partial that is the published file, see `partial.open_file`.
+    """
+    try:
+        os.link(source[0], target[0], src_dir_fd=source[1], dst_dir_fd=target[1], follow_symlinks=False)
+    except FileExistsError:
+        # Over NFS a link that was made may be answered so, when the first answer got lost (link(2), BUGS).
+        if not os.path.samestat(own, os.stat(target[0], dir_fd=target[1], follow_symlinks=False)):
+            raise
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        rename_to_free(source, target)
+        sync_folder(target[1])
+        return
+    sync_folder(target[1])
+    with contextlib.suppress(OSError):
+        os.unlink(source[0], dir_fd=source[1])
+
+
+def rename_to_free(source: tuple[str, int], target: tuple[str, int]) -> None:
+    """`place` for file systems without hard links (FAT, some SMB).
+
+    Danger: what somebody else puts under the name between the look and the rename is replaced.
+    """
+    if size_at(target[0], target[1]) is not None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target[0])
+    os.rename(source[0], target[0], src_dir_fd=source[1], dst_dir_fd=target[1])

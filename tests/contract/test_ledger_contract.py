@@ -1,0 +1,516 @@
+"""What every Ledger does: one suite for the real one, and for the fake that other parts are tested with."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from syncer.core.errors import LedgerHeld, StaleClaim
+from syncer.core.model import (
+    Claim,
+    Entry,
+    Follow,
+    HandBack,
+    Job,
+    Link,
+    Listing,
+    Lose,
+    Park,
+    Promise,
+    RemoteStatus,
+    Retry,
+    Sighting,
+    State,
+    Stored,
+    StoredFile,
+    Tally,
+)
+from syncer.core.ports import Ledger
+from syncer.ledger import open_ledger
+from tests.fakes.ledger import FakeLedger, Store
+
+NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
+LEASE = NOW + timedelta(minutes=10)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+
+DONE, PROCESSING, ERROR = RemoteStatus.DONE, RemoteStatus.PROCESSING, RemoteStatus.ERROR
+
+Open = Callable[[], Awaitable[Ledger]]
+
+
+@pytest.fixture(params=["fake", "sql"])
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+    """Another handle on the same ledger, as another process would have it."""
+    handles: list[Ledger] = []
+    store = Store()
+
+    async def open_one() -> Ledger:
+        handle = FakeLedger(store) if request.param == "fake" else await open_ledger(tmp_path / "ledger.db")
+        handles.append(handle)
+        return handle
+
+    yield open_one
+    for handle in handles:
+        await handle.close()
+
+
+@pytest.fixture
+async def ledger(reopen: Open) -> Ledger:
+    return await reopen()
+
+
+def link(url: str = "https://storage.example/v?sig=1", expires: datetime | None = NOW + DAY) -> Link:
+    return Link(url, expires)
+
+
+LIVING = link()
+
+
+def seen(
+    job_id: str = "a",
+    status: RemoteStatus = DONE,
+    *,
+    url: Link | None = LIVING,
+    filtered: bool = False,
+    created: datetime | None = NOW - HOUR,
+    error: str | None = None,
+    name: str | None = "Launch film.mp4",
+) -> Sighting:
+    return Sighting(Job(job_id, name, status, created, url, error), filtered)
+
+
+async def one(ledger: Ledger, job_id: str = "a") -> Entry:
+    return next(e for e in [e async for e in ledger.entries()] if e.id == job_id)
+
+
+async def claimed(ledger: Ledger, job_id: str = "a") -> Claim:
+    (claim,) = await ledger.claim([job_id], NOW, LEASE)
+    return claim
+
+
+async def end(ledger: Ledger) -> None:
+    await ledger.end_pass(NOW, 0, Listing(), await ledger.tally(), {})
+
+
+def file(path: str = "2026/a.mp4") -> StoredFile:
+    return StoredFile(path, 3, "ab" * 32, '"tag"', NOW)
+
+
+async def test_binding_is_first_empty_and_then_kept(reopen: Open) -> None:
+    ledger = await reopen()
+    first = await ledger.binding()
+    assert first.ledger_id
+    assert (first.destination_id, first.location) == (None, None)
+    await ledger.bind("dest-1", "/mnt/nas")
+    again = await (await reopen()).binding()
+    assert (again.ledger_id, again.destination_id, again.location) == (first.ledger_id, "dest-1", "/mnt/nas")
+
+
+async def test_a_listed_job_becomes_an_entry_with_all_its_facts(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    job = Job("a", "Launch film.mp4", DONE, NOW - HOUR, Link("https://x.example/v?sig=1", NOW + DAY, estimated=True))
+    await ledger.record([Sighting(job)], NOW)
+    assert await one(ledger) == Entry(
+        id="a",
+        name="Launch film.mp4",
+        status=DONE,
+        created_at=NOW - HOUR,
+        link=job.link,
+        state=State.PENDING,
+        first_seen_at=NOW,
+        last_seen_at=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sighting", "state"),
+    [
+        (seen(), State.PENDING),
+        (seen(url=None), State.PENDING),
+        (seen(status=PROCESSING, url=None), State.PROCESSING),
+        (seen(status=ERROR, url=None), State.REMOTE_ERROR),
+        (seen(filtered=True), State.FILTERED),
+    ],
+)
+async def test_the_first_sight_decides_the_state(ledger: Ledger, sighting: Sighting, state: State) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([sighting], NOW)
+    assert (await one(ledger)).state is state
+
+
+async def test_ids_are_fresh_once_a_pass(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    assert await ledger.record([seen("a"), seen("b")], NOW) == {"a", "b"}
+    assert await ledger.record([seen("b"), seen("c")], NOW) == {"c"}
+    assert await ledger.record([], NOW) == frozenset()
+    await end(ledger)
+    await ledger.begin_pass(NOW + DAY)
+    assert await ledger.record([seen("a"), seen("d")], NOW + DAY) == {"a", "d"}
+    assert (await ledger.tally()).total == 2
+
+
+async def test_an_id_twice_in_a_page_counts_once_and_as_it_came_last(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    fresh = await ledger.record([seen("a", PROCESSING, url=None), seen("b"), seen("a", name="Later")], NOW)
+    assert fresh == {"a", "b"}
+    assert (await ledger.tally()).total == 2
+    assert ((await one(ledger)).name, (await one(ledger)).state) == ("Later", State.PENDING)
+
+
+async def test_a_page_of_thousands(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    page = [seen(f"job-{n:05}") for n in range(5000)]
+    assert len(await ledger.record(page, NOW)) == 5000
+    assert await ledger.record(page, NOW) == frozenset()
+    assert [e.id async for e in ledger.entries()] == [f"job-{n:05}" for n in range(5000)]
+
+
+async def test_a_stored_entry_stays_stored_and_its_remote_facts_follow(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Stored(file()), NOW)
+    await ledger.record([seen(status=ERROR, url=link("https://new"), name="Renamed")], NOW + HOUR)
+    entry = await one(ledger)
+    assert (entry.state, entry.stored, entry.name, entry.status) == (State.STORED, file(), "Renamed", ERROR)
+    assert (entry.link, entry.first_seen_at, entry.last_seen_at) == (link("https://new"), NOW, NOW + HOUR)
+
+
+async def test_a_claimed_entry_keeps_its_link_while_it_is_listed_again(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    claim = await claimed(ledger)
+    await ledger.record([seen(url=link("https://unseen"), name="Renamed")], NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.link, entry.name) == (State.CLAIMED, link(), "Renamed")
+    await ledger.settle(claim, Lose("refused"), NOW)
+    await ledger.record([seen(url=link("https://unseen"))], NOW)
+    assert (await one(ledger)).state is State.PENDING, "a link that nobody tried was taken for refused"
+
+
+async def test_due_comes_earliest_deadline_first(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record(
+        [
+            seen("never", url=link(expires=None)),
+            seen("late", url=link(expires=NOW + DAY)),
+            seen("soon-undated", url=link(expires=NOW + HOUR), created=None),
+            seen("soon-young", url=link(expires=NOW + HOUR), created=NOW - SECOND),
+            seen("soon-old", url=link(expires=NOW + HOUR), created=NOW - DAY),
+            seen("soon-old-2", url=link(expires=NOW + HOUR), created=NOW - DAY),
+            seen("no-link", url=None),
+            seen("elsewhere", PROCESSING, url=None),
+        ],
+        NOW,
+    )
+    order = ["no-link", "soon-old", "soon-old-2", "soon-young", "soon-undated", "late", "never"]
+    assert [e.id for e in await ledger.due(NOW, 100)] == order
+    assert [e.id for e in await ledger.due(NOW, 3)] == order[:3]
+
+
+async def test_a_claim_takes_what_is_pending_and_nothing_else(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b"), seen("c", PROCESSING, url=None)], NOW)
+    await ledger.claim(["b"], NOW, LEASE)
+    claims = await ledger.claim(["c", "nobody", "a", "b", "a"], NOW, LEASE)
+    assert [(c.entry.id, c.entry.state, c.until) for c in claims] == [("a", State.CLAIMED, LEASE)]
+    assert (claims[0].entry.attempts, claims[0].entry.tries) == (1, 1)
+    assert await ledger.due(NOW, 10) == []
+    assert await ledger.claim([], NOW, LEASE) == []
+
+
+async def test_claims_come_in_the_order_asked_for(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(i) for i in "abcdef"], NOW)
+    assert [c.entry.id for c in await ledger.claim(list("febad"), NOW, LEASE)] == list("febad")
+
+
+async def test_settled_means_the_claim_is_over(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    claim = await claimed(ledger)
+    await ledger.settle(claim, Retry("broken", NOW), NOW)
+    for write in (
+        ledger.settle(claim, Stored(file()), NOW),
+        ledger.relink(claim, link("https://other")),
+        ledger.reserve(claim, "x", Promise()),
+    ):
+        with pytest.raises(StaleClaim):
+            await write
+    entry = await one(ledger)
+    assert (entry.state, entry.link, entry.path) == (State.PENDING, link(), None)
+
+
+async def test_a_dead_pass_claims_are_taken_back_and_it_writes_no_more(reopen: Open) -> None:
+    dead = await reopen()
+    await dead.begin_pass(NOW)
+    await dead.record([seen()], NOW)
+    stale = await claimed(dead)
+    await dead.close()
+    ledger = await reopen()
+    await ledger.begin_pass(NOW)
+    assert [e.id for e in await ledger.due(NOW, 9)] == ["a"]
+    fresh = await claimed(ledger)
+    assert (fresh.entry.attempts, fresh.entry.tries) == (2, 1)
+    with pytest.raises(StaleClaim):
+        await ledger.settle(stale, Stored(file()), NOW)
+    await ledger.settle(fresh, Stored(file()), NOW)
+
+
+async def test_one_pass_at_a_time(reopen: Open) -> None:
+    first, second = await reopen(), await reopen()
+    number = await first.begin_pass(NOW)
+    with pytest.raises(LedgerHeld) as caught:
+        await second.begin_pass(NOW)
+    assert caught.value.exit_code == 8
+    with pytest.raises(LedgerHeld):
+        await first.begin_pass(NOW)
+    await end(first)
+    assert await second.begin_pass(NOW) > number
+
+
+async def test_a_closed_ledger_lets_go_of_its_pass(reopen: Open) -> None:
+    first = await reopen()
+    await first.begin_pass(NOW)
+    await first.close()
+    await first.close()
+    await (await reopen()).begin_pass(NOW)
+
+
+async def test_no_claim_outlives_its_pass(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    claim = await claimed(ledger)
+    await end(ledger)
+    assert (await one(ledger)).state is State.PENDING
+    with pytest.raises(StaleClaim):
+        await ledger.settle(claim, Stored(file()), NOW)
+
+
+async def test_work_needs_a_pass(ledger: Ledger) -> None:
+    with pytest.raises(RuntimeError):
+        await ledger.record([seen()], NOW)
+    with pytest.raises(RuntimeError):
+        await ledger.claim(["a"], NOW, LEASE)
+    with pytest.raises(RuntimeError):
+        await ledger.due(NOW, 1)
+
+
+async def test_a_path_belongs_to_one_entry_whatever_its_case_or_form(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b")], NOW)
+    a, b = await ledger.claim(["a", "b"], NOW, LEASE)
+    promise = Promise(7, '"tag"', "Thu, 05 Nov 2026 10:00:00 GMT", "video/mp4", "0" * 32, "0" * 8)
+    assert await ledger.reserve(a, "2026/Caf\u00e9.mp4", promise)
+    assert not await ledger.reserve(b, "2026/CAFE\u0301.mp4", Promise(8))
+    assert await ledger.reserve(a, "2026/Caf\u00e9.mp4", promise), "its own path is no other's"
+    assert await ledger.reserve(b, "2026/other.mp4", Promise(8)), "a refused path must not break what follows"
+    entries = [e async for e in ledger.entries()]
+    assert [(e.path, e.promise) for e in entries] == [("2026/Caf\u00e9.mp4", promise), ("2026/other.mp4", Promise(8))]
+
+
+async def test_a_path_is_free_again_once_its_entry_moved(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b")], NOW)
+    a, b = await ledger.claim(["a", "b"], NOW, LEASE)
+    assert await ledger.reserve(a, "x.mp4", Promise(1))
+    assert await ledger.reserve(a, "y.mp4", Promise())
+    assert await ledger.reserve(b, "X.mp4", Promise())
+    assert (await one(ledger)).promise == Promise()
+
+
+async def test_stored_is_written_whole(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Retry("broken", NOW), NOW)
+    claim = await claimed(ledger)
+    await ledger.reserve(claim, "2026/a.mp4", Promise(3, '"old"', md5="0" * 32))
+    await ledger.settle(claim, Stored(file()), NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.path, entry.stored) == (State.STORED, "2026/a.mp4", file())
+    assert (entry.promise, entry.last_error) == (Promise(3, '"tag"', md5="0" * 32), None)
+    assert await ledger.tally() == Tally(stored=1)
+
+
+async def test_a_retry_waits_for_its_moment(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b")], NOW)
+    assert await ledger.next_due(NOW) is None
+    a, b = await ledger.claim(["a", "b"], NOW, LEASE)
+    await ledger.settle(a, Retry("broken", NOW + HOUR), NOW)
+    await ledger.settle(b, Retry("broken", NOW + SECOND), NOW)
+    assert await ledger.due(NOW, 9) == []
+    assert await ledger.next_due(NOW) == NOW + SECOND
+    assert [e.id for e in await ledger.due(NOW + SECOND, 9)] == ["b"]
+    assert await ledger.next_due(NOW + SECOND) == NOW + HOUR
+    entry = await one(ledger)
+    assert (entry.last_error, entry.not_before, entry.tries) == ("broken", NOW + HOUR, 1)
+
+
+async def test_tries_count_within_a_pass_and_attempts_for_ever(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    for n in (1, 2, 3):
+        claim = await claimed(ledger)
+        assert (claim.entry.tries, claim.entry.attempts) == (n, n)
+        await ledger.settle(claim, Retry("broken", NOW), NOW)
+    await end(ledger)
+    await ledger.begin_pass(NOW)
+    claim = await claimed(ledger)
+    assert (claim.entry.tries, claim.entry.attempts) == (1, 4)
+
+
+async def test_progress_and_handing_back_forgive_the_try(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Retry("broken", NOW, progressed=True), NOW)
+    assert ((await one(ledger)).tries, (await one(ledger)).attempts) == (0, 1)
+    await ledger.settle(await claimed(ledger), HandBack(), NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.tries, entry.attempts, entry.last_error) == (State.PENDING, 0, 1, "broken")
+    assert [e.id for e in await ledger.due(NOW, 9)] == ["a"]
+
+
+async def test_a_parked_entry_is_let_be_for_the_pass_and_no_longer(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Park("no link", NOW), NOW)
+    await ledger.record([seen(url=link("https://new"))], NOW)
+    assert await ledger.due(NOW + DAY, 9) == []
+    assert await ledger.next_due(NOW) is None
+    assert (await ledger.tally()).pending == 1
+    await end(ledger)
+    await ledger.begin_pass(NOW)
+    assert [e.last_error for e in await ledger.due(NOW, 9)] == ["no link"]
+
+
+async def test_a_backoff_ends_with_its_pass(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Retry("broken", NOW + HOUR), NOW)
+    await end(ledger)
+    await ledger.begin_pass(NOW)
+    assert [e.not_before for e in await ledger.due(NOW, 9)] == [None]
+
+
+async def test_what_the_storage_ordered_outlives_the_pass_that_is_not_made_to_wait_for_it(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Park("429", NOW + HOUR, ordered=True), NOW)
+    assert await ledger.due(NOW + DAY, 9) == []
+    await end(ledger)
+    await ledger.begin_pass(NOW)
+    assert await ledger.due(NOW, 9) == []
+    assert await ledger.next_due(NOW) is None
+    assert [e.id for e in await ledger.due(NOW + HOUR, 9)] == ["a"]
+
+
+async def test_lost_comes_back_with_another_link_only(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    claim = await claimed(ledger)
+    await ledger.relink(claim, link("https://renewed"))
+    await ledger.settle(claim, Lose("refused"), NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.link, entry.last_error) == (State.LOST, link("https://renewed"), "refused")
+    await ledger.record([seen(url=link("https://renewed"))], NOW)
+    await ledger.record([seen(url=None)], NOW)
+    assert await ledger.tally() == Tally(lost=1)
+    await ledger.record([seen(url=link("https://living"))], NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.link, entry.last_error, entry.tries) == (
+        State.PENDING,
+        link("https://living"),
+        None,
+        0,
+    )
+    assert [e.id for e in await ledger.due(NOW, 9)] == ["a"]
+
+
+async def test_a_renewed_link_orders_anew(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a", url=link(expires=NOW)), seen("b", url=link(expires=NOW + HOUR))], NOW)
+    claim = await claimed(ledger)
+    await ledger.relink(claim, link("https://new", NOW + DAY))
+    await ledger.settle(claim, Retry("broken", NOW), NOW)
+    assert [e.id for e in await ledger.due(NOW, 9)] == ["b", "a"]
+
+
+async def test_an_estimated_death_does_not_move_on_with_each_sight(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(url=Link("https://x", NOW + DAY, estimated=True))], NOW)
+    await ledger.record([seen(url=Link("https://x", NOW + 2 * DAY, estimated=True))], NOW)
+    await ledger.record([seen(url=None)], NOW)
+    assert (await one(ledger)).link == Link("https://x", NOW + DAY, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(PROCESSING, State.PROCESSING), (ERROR, State.REMOTE_ERROR), (DONE, State.PENDING)],
+)
+async def test_an_entry_follows_videodb(ledger: Ledger, status: RemoteStatus, state: State) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    await ledger.settle(await claimed(ledger), Follow(status, "because"), NOW)
+    entry = await one(ledger)
+    assert (entry.state, entry.status, entry.last_error) == (state, status, "because")
+    assert await ledger.due(NOW + DAY, 9) == []
+
+
+async def test_a_new_state_forgets_the_old_error(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(status=ERROR, url=None, error="codec")], NOW)
+    assert (await one(ledger)).last_error == "codec"
+    await ledger.record([seen(status=ERROR, url=None)], NOW)
+    assert (await one(ledger)).last_error == "codec"
+    await ledger.record([seen()], NOW)
+    assert (await one(ledger)).last_error is None
+    await ledger.settle(await claimed(ledger), Retry("broken", NOW), NOW)
+    await ledger.record([seen()], NOW)
+    assert (await one(ledger)).last_error == "broken"
+
+
+async def test_the_tally_counts_what_this_pass_listed(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("old"), seen("a")], NOW)
+    await end(ledger)
+    await ledger.begin_pass(NOW)
+    await ledger.record(
+        [
+            *(seen(i) for i in ("a", "b", "c", "d")),
+            seen("e", PROCESSING, url=None),
+            seen("f", ERROR, url=None),
+            seen("g", filtered=True),
+        ],
+        NOW,
+    )
+    a, b, _ = await ledger.claim(["a", "b", "c"], NOW, LEASE)
+    await ledger.settle(a, Stored(file()), NOW)
+    await ledger.settle(b, Lose("refused"), NOW)
+    tally = await ledger.tally()
+    assert tally == Tally(stored=1, pending=2, processing=1, remote_error=1, lost=1, filtered=1)
+    assert [e.id async for e in ledger.entries([State.PENDING])] == ["d", "old"]
+    assert [e.id async for e in ledger.entries([State.PENDING], this_pass=True)] == ["d"]
+    assert [e.id async for e in ledger.entries([State.PENDING, State.CLAIMED, State.LOST])] == ["b", "c", "d", "old"]
+    await end(ledger)
+    assert [e.id async for e in ledger.entries([State.PENDING], this_pass=True)] == ["c", "d"]
+
+
+async def test_entries_may_change_while_they_are_walked(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(f"{n:04}", ERROR, url=None) for n in range(1200)], NOW)
+    walked = []
+    async for entry in ledger.entries([State.REMOTE_ERROR], this_pass=True):
+        await ledger.record([seen(entry.id, PROCESSING, url=None)], NOW)
+        walked.append(entry.id)
+    assert walked == [f"{n:04}" for n in range(1200)]
+    assert (await ledger.tally()).processing == 1200
+
+
+async def test_a_renewed_lease_changes_nothing_else(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen()], NOW)
+    claim = await claimed(ledger)
+    await ledger.renew(LEASE + HOUR)
+    await ledger.settle(claim, Stored(file()), NOW)
+    assert (await one(ledger)).state is State.STORED

@@ -1,0 +1,226 @@
+"""A destination in memory. The disk outlives the part, so that a test can kill one pass and start another."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import google_crc32c
+
+from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, NameTaken
+from syncer.core.model import StoredFile
+from syncer.core.naming import unique_key
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file under its final name."""
+
+    content: bytes
+    modified_at: datetime | None
+
+
+@dataclass(slots=True)
+class FakeDisk:
+    """What is in the destination. Set a switch, and the file system behaves so from then on."""
+
+    marker: tuple[str, str] | None = None  # ledger id, destination id
+    files: dict[str, Published] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)  # paths where something lies that is no file
+    partials: dict[str, bytearray] = field(default_factory=dict)
+    manifest: list[tuple[str, str | None, StoredFile]] = field(default_factory=list)
+    gone: bool = False  # unmounted
+    room: int | None = None  # bytes that may still be written before it is full
+    refuses_sync: bool = False
+
+    def look(self) -> None:
+        """Raises DestinationMissing while it is gone."""
+        if self.gone:
+            raise DestinationMissing("There is no folder memory: is it not mounted?", hint="Mount it.")
+
+
+class FakeDestination:
+    """`core.ports.Destination` on a `FakeDisk`; names that differ only in case or Unicode form are one name."""
+
+    def __init__(self, disk: FakeDisk | None = None) -> None:
+        self.disk = disk or FakeDisk()
+        self._expected: str | None = None
+        self._held: set[str] = set()
+
+    @property
+    def location(self) -> str:
+        return "memory"
+
+    async def identify(self, ledger_id: str) -> str | None:
+        await asyncio.sleep(0)
+        if self.disk.gone or self.disk.marker is None:
+            return None
+        owner, destination_id = self.disk.marker
+        if owner != ledger_id:
+            raise DestinationForeign("The marker memory belongs to another ledger.", hint="Adopt it.")
+        return destination_id
+
+    async def bind(self, ledger_id: str, destination_id: str) -> None:
+        await asyncio.sleep(0)
+        self.disk.look()
+        if self.disk.marker not in (None, (ledger_id, destination_id)):
+            raise DestinationForeign("The marker memory is that of another destination.", hint="Adopt it.")
+        self.disk.marker = (ledger_id, destination_id)
+        self._expected = destination_id
+
+    async def prove(self, destination_id: str) -> None:
+        await asyncio.sleep(0)
+        self._check(destination_id)
+        self._expected = destination_id
+
+    async def open_partial(self, job_id: str) -> "FakePartial":
+        await asyncio.sleep(0)
+        self.check()
+        if job_id in self._held:
+            raise AssertionError("a partial is opened twice at once")
+        self._held.add(job_id)
+        self.disk.partials.setdefault(job_id, bytearray())
+        return FakePartial(self, job_id)
+
+    async def size_of(self, path: str) -> int | None:
+        await asyncio.sleep(0)
+        self.check()
+        return self.look_up(path)
+
+    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
+        await asyncio.sleep(0)
+        self.check()
+        found = self.disk.files.get(path)
+        if found is None:
+            raise DestinationMissing("The destination memory is gone: no such file.", hint="Was it unmounted?")
+        return _digests(found.content, digests)
+
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
+        await asyncio.sleep(0)
+        self.check()
+        self.disk.manifest.append((job_id, name, file))
+
+    async def sweep(self, job_ids: Sequence[str]) -> None:
+        await asyncio.sleep(0)
+        self.check()
+        for job_id in job_ids:
+            self.disk.partials.pop(job_id, None)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def check(self) -> None:
+        """Raises DestinationError unless the disk is the one that was proven."""
+        if self._expected is None:
+            raise AssertionError("the destination is used before it was proven")
+        self._check(self._expected)
+
+    def release(self, job_id: str) -> None:
+        """The job's partial is let go of."""
+        self._held.discard(job_id)
+
+    def look_up(self, path: str) -> int | None:
+        """As `size_of`."""
+        parts = path.split("/")
+        if any(part in ("", ".", "..") for part in parts) or parts[0].casefold() == ".syncer":
+            raise ValueError("a path that does not stay inside the destination")
+        key = unique_key(path)
+        for at, published in self.disk.files.items():
+            if unique_key(at) == key:
+                return len(published.content)
+            if key.startswith(f"{unique_key(at)}/"):
+                return -1
+        folders = {unique_key(at) for at in (*self.disk.files, *self.disk.others)}
+        return -1 if any(at == key or at.startswith(f"{key}/") for at in folders) else None
+
+    def _check(self, destination_id: str) -> None:
+        self.disk.look()
+        if self.disk.marker is None:
+            raise DestinationForeign("There is no marker memory.", hint="Mount it, or adopt it.")
+        if self.disk.marker[1] != destination_id:
+            raise DestinationForeign("The marker memory is that of another destination.", hint="Adopt it.")
+
+
+class FakePartial:
+    """`core.ports.Partial` on a `FakeDisk`."""
+
+    def __init__(self, destination: FakeDestination, job_id: str) -> None:
+        self._destination = destination
+        self._disk = destination.disk
+        self._job_id = job_id
+        self._bytes = self._disk.partials[job_id]
+        self._wanted: frozenset[str] | None = None
+        self._finished = False
+        self._open = True
+
+    @property
+    def size(self) -> int:
+        return len(self._bytes)
+
+    async def begin(self, keep: int, digests: frozenset[str]) -> None:
+        await asyncio.sleep(0)
+        if not 0 <= keep <= len(self._bytes):
+            raise AssertionError("more bytes are to be kept than there are")
+        del self._bytes[keep:]
+        self._wanted, self._finished = digests, False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._wanted is None:
+            raise AssertionError("written to before `begin`, or after a failed write")
+        self._finished = False
+        room = self._disk.room
+        if room is not None:
+            fits = memoryview(data)[:room]
+            self._disk.room = room - len(fits)
+            self._bytes += fits
+            if len(fits) < len(data):
+                self._wanted = None
+                raise DestinationRefused("The destination memory is full.", hint="Free some space.")
+            return
+        self._bytes += data
+
+    async def tail(self, count: int) -> bytes:
+        await asyncio.sleep(0)
+        return bytes(self._bytes[max(0, len(self._bytes) - count) :])
+
+    async def finish(self) -> dict[str, str]:
+        await asyncio.sleep(0)
+        if self._wanted is None:
+            raise AssertionError("finished before `begin`, or after a failed write")
+        if self._disk.refuses_sync:
+            self._disk.partials.pop(self._job_id, None)
+            self._wanted = None
+            raise DestinationRefused("The destination memory failed: input/output error.", hint="Look at the disk.")
+        self._finished = True
+        return _digests(bytes(self._bytes), self._wanted)
+
+    async def publish(self, path: str, modified_at: datetime | None) -> None:
+        await asyncio.sleep(0)
+        if not self._finished:
+            raise AssertionError("published without `finish` behind the last write")
+        self._destination.check()
+        if self._destination.look_up(path) is not None:
+            raise NameTaken(f"Something else lies under {path}.")
+        self._disk.files[path] = Published(bytes(self._bytes), modified_at)
+        self._disk.partials.pop(self._job_id, None)
+
+    async def discard(self) -> None:
+        await asyncio.sleep(0)
+        if self._open:
+            self._disk.partials.pop(self._job_id, None)
+        await self.close()
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        self._wanted, self._finished, self._open = None, False, False
+        self._destination.release(self._job_id)
+
+
+def _digests(content: bytes, wanted: frozenset[str]) -> dict[str, str]:
+    digests = {"sha256": hashlib.sha256(content).hexdigest()}
+    if "md5" in wanted:
+        digests["md5"] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if "crc32c" in wanted:
+        digests["crc32c"] = google_crc32c.value(content).to_bytes(4, "big").hex()
+    return digests

@@ -1,0 +1,243 @@
+"""A core.ports.Ledger in memory: what tests of other parts use, and what the real one is compared with."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from syncer.core import lifecycle, planner
+from syncer.core.errors import LedgerHeld, StaleClaim
+from syncer.core.model import (
+    Binding,
+    Claim,
+    Entry,
+    Follow,
+    HandBack,
+    Link,
+    Listing,
+    Outcome,
+    Promise,
+    Sighting,
+    State,
+    Stored,
+    Tally,
+)
+from syncer.core.naming import unique_key
+
+
+@dataclass
+class Row:
+    """An entry and what only the ledger knows of it."""
+
+    entry: Entry
+    seen_pass: int
+    token: str | None = None
+    until: datetime | None = None
+    tries_pass: int | None = None
+    parked: bool = False
+    ordered: bool = False  # not_before is the storage's wish
+
+
+@dataclass(frozen=True)
+class EndedPass:
+    """What a pass was closed with."""
+
+    id: int
+    exit_code: int
+    listing: Listing
+    tally: Tally
+    counts: dict[str, int]
+
+
+@dataclass
+class Store:
+    """What outlives a handle, as a file outlives a process."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    passes: int = 0
+    held: bool = False
+    binding: Binding = field(default_factory=lambda: Binding("fake-ledger", None, None))
+    ended: list[EndedPass] = field(default_factory=list)
+
+
+class FakeLedger:
+    """One handle on a Store. `close` without `end_pass` is a pass that died."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+        self._pass: int | None = None
+
+    async def binding(self) -> Binding:
+        return self.store.binding
+
+    async def bind(self, destination_id: str, location: str) -> None:
+        self.store.binding = replace(self.store.binding, destination_id=destination_id, location=location)
+
+    async def begin_pass(self, at: datetime) -> int:
+        if self.store.held:
+            raise LedgerHeld("Another syncer works on this ledger right now.")
+        self.store.held = True
+        self.store.passes += 1
+        self._pass = self.store.passes
+        for row in self.store.rows.values():
+            if row.entry.state is State.CLAIMED:
+                self._take_back(row)
+            if row.entry.state is State.PENDING:
+                row.parked = False
+                row.entry = replace(row.entry, not_before=row.entry.not_before if row.ordered else None)
+        return self._pass
+
+    async def record(self, sightings: Sequence[Sighting], at: datetime) -> frozenset[str]:
+        number = self._held()
+        page = {sighting.job.id: sighting for sighting in sightings}
+        rows = self.store.rows
+        fresh = frozenset(i for i in page if i not in rows or rows[i].seen_pass != number)
+        for job_id, sighting in page.items():
+            old = rows.get(job_id)
+            entry = _listed(sighting, old.entry if old else None, at)
+            if old is None:
+                rows[job_id] = Row(entry, number)
+            else:
+                old.entry, old.seen_pass = entry, number
+        return fresh
+
+    async def due(self, at: datetime, limit: int) -> list[Entry]:
+        entries = [row.entry for row in self._open()]
+        return planner.order(e for e in entries if e.not_before is None or e.not_before <= at)[:limit]
+
+    async def next_due(self, at: datetime) -> datetime | None:
+        moments = [row.entry.not_before for row in self._open() if not row.ordered]
+        return min((m for m in moments if m is not None and m > at), default=None)
+
+    async def claim(self, ids: Sequence[str], at: datetime, until: datetime) -> list[Claim]:
+        number, claims = self._held(), []
+        for job_id in dict.fromkeys(ids):
+            row = self.store.rows.get(job_id)
+            if row is None or row.entry.state is not State.PENDING:
+                continue
+            tries = row.entry.tries + 1 if row.tries_pass == number else 1
+            state = lifecycle.move(State.PENDING, State.CLAIMED)
+            row.entry = replace(row.entry, state=state, attempts=row.entry.attempts + 1, tries=tries)
+            row.token, row.until, row.tries_pass = f"pass-{number}", until, number
+            claims.append(Claim(row.entry, row.token, until))
+        return claims
+
+    async def renew(self, until: datetime) -> None:
+        token = f"pass-{self._held()}"
+        for row in self.store.rows.values():
+            if row.token == token:
+                row.until = until
+
+    async def relink(self, claim: Claim, link: Link) -> None:
+        row = self._fenced(claim)
+        row.entry = replace(row.entry, link=link)
+
+    async def reserve(self, claim: Claim, path: str, promise: Promise) -> bool:
+        row, key = self._fenced(claim), unique_key(path)
+        others = (other.entry.path for other in self.store.rows.values() if other is not row)
+        if any(other is not None and unique_key(other) == key for other in others):
+            return False
+        row.entry = replace(row.entry, path=path, promise=promise)
+        return True
+
+    async def settle(self, claim: Claim, outcome: Outcome, at: datetime) -> None:
+        settlement = lifecycle.settle(outcome)
+        row = self._fenced(claim)
+        row.token = row.until = None
+        row.parked = settlement.parked
+        row.ordered = settlement.parked and settlement.not_before is not None
+        entry = replace(
+            row.entry,
+            state=settlement.state,
+            last_error=settlement.reason,
+            not_before=settlement.not_before,
+            tries=0 if settlement.forgive else row.entry.tries,
+        )
+        match outcome:
+            case Stored(file):
+                promise = replace(entry.promise, size=file.size, etag=file.etag)
+                entry = replace(entry, path=file.path, promise=promise, stored=file)
+            case HandBack():
+                entry = replace(entry, last_error=row.entry.last_error, attempts=entry.attempts - 1)
+            case Follow(status):
+                entry = replace(entry, status=status)
+        row.entry = entry
+
+    async def tally(self) -> Tally:
+        number = self._pass or self.store.passes
+        counts = dict.fromkeys(State, 0)
+        for row in self.store.rows.values():
+            counts[row.entry.state] += row.seen_pass == number
+        counts[State.PENDING] += counts.pop(State.CLAIMED)
+        return Tally(**{str(state): count for state, count in counts.items()})
+
+    async def end_pass(
+        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
+    ) -> None:
+        number = self._held()
+        for row in self.store.rows.values():
+            if row.token == f"pass-{number}":
+                self._take_back(row)
+        self.store.ended.append(EndedPass(number, exit_code, listing, tally, counts))
+        await self.close()
+
+    async def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
+        number, last = self._pass or self.store.passes, ""
+        while True:
+            coming = [i for i in self.store.rows if i > last]
+            if not coming:
+                return
+            last = min(coming)
+            row = self.store.rows[last]
+            if (not states or row.entry.state in states) and (not this_pass or row.seen_pass == number):
+                yield row.entry
+
+    async def close(self) -> None:
+        if self._pass is not None:
+            self._pass = None
+            self.store.held = False
+
+    def _held(self) -> int:
+        if self._pass is None:
+            raise RuntimeError("no pass has begun on this ledger")
+        return self._pass
+
+    def _open(self) -> list[Row]:
+        self._held()
+        return [row for row in self.store.rows.values() if row.entry.state is State.PENDING and not row.parked]
+
+    def _fenced(self, claim: Claim) -> Row:
+        row = self.store.rows.get(claim.entry.id)
+        if row is None or row.token != claim.token or row.entry.state is not State.CLAIMED:
+            raise StaleClaim("The claim ran out.")
+        return row
+
+    @staticmethod
+    def _take_back(row: Row) -> None:
+        row.entry = replace(row.entry, state=lifecycle.move(State.CLAIMED, State.PENDING))
+        row.token = row.until = None
+
+
+def _listed(sighting: Sighting, old: Entry | None, at: datetime) -> Entry:
+    job = sighting.job
+    known = lifecycle.Known(old.state, old.link) if old else None
+    state = lifecycle.on_listed(known, sighting)
+    link = lifecycle.merge_link(known, job)
+    if old is None:
+        error = job.error if state is State.REMOTE_ERROR else None
+        seen = {"first_seen_at": at, "last_seen_at": at}
+        return Entry(job.id, job.name, job.status, job.created_at, link, state, last_error=error, **seen)
+    error = old.last_error if state is old.state else None
+    if state is State.REMOTE_ERROR:
+        error = job.error or error
+    came_back = old.state is State.LOST and state is not State.LOST
+    return replace(
+        old,
+        name=job.name,
+        status=job.status,
+        created_at=job.created_at,
+        link=old.link if old.state is State.CLAIMED else link,
+        state=state,
+        last_error=error,
+        tries=0 if came_back else old.tries,
+        last_seen_at=at,
+    )
