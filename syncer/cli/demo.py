@@ -38,7 +38,7 @@ What to do next:
     "--files", default=36, show_default=True, type=click.IntRange(1, 1000), metavar="N", help="Finished jobs."
 )
 @click.option(
-    "--rate", default=48, show_default=True, type=click.IntRange(1), metavar="MIB", help="MiB a second of the line."
+    "--rate", default=24, show_default=True, type=click.IntRange(1), metavar="MIB", help="MiB a second of the line."
 )
 @verbosity
 def demo_command(dest: str, *, files: int, rate: int, quiet: bool, verbose: int) -> int:

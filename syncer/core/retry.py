@@ -20,7 +20,7 @@ class RetryPolicy:
 
 
 def backoff(tries: int, policy: RetryPolicy, jitter: float) -> float:
-    """Seconds to wait after the `tries`-th failure: doubling, capped, up to half of it taken off by `jitter` (0 to 1)."""
+    """Seconds to wait after the `tries`-th failure: doubling, capped, up to half taken off by `jitter` (0 to 1)."""
     whole = min(policy.ceiling, policy.base * 2.0 ** min(max(0, tries - 1), 30))
     return whole * (1.0 - 0.5 * jitter)
 

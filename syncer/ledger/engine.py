@@ -110,11 +110,10 @@ _MEANINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 def make_file(path: Path) -> None:
     """An empty ledger file with mode 0600, unless something is there. Raises LedgerError."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        _fsync_folder(path.parent)
-    except FileExistsError:
-        pass
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            _fsync_folder(path.parent)
     except OSError as error:
         raise LedgerError(
             f"The ledger {path} cannot be made: {error.strerror}.", hint="Check the path and its folder's permissions."

@@ -108,9 +108,13 @@ class SqlLedger:
     async def end_pass(
         self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
     ) -> None:
-        await self._write(passes.end, self._held(), at, exit_code, listing, tally, counts)
+        await self._call(self._end, at, exit_code, listing, tally, counts)
+
+    def _end(self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]) -> None:
+        with self._engine.begin() as connection:
+            passes.end(connection, self._held(), at, exit_code, listing, tally, counts)
         self._holder = None
-        await self._call(self._lock.release)
+        self._lock.release()
 
     # --- reading ---
 

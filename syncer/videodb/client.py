@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ MAX_BODY = 64 * 1024 * 1024
 
 _MAX_REFUSAL = 64 * 1024  # bytes read of an answer that is no success
 _LARGE = 256 * 1024  # bytes of a body that are read off the event loop
+_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 _HEADERS = {
     "accept": "application/json",
     "accept-encoding": "gzip, deflate",
@@ -245,7 +247,7 @@ def _checked_base(text: str) -> httpx.URL:
         url = httpx.URL(text.strip())
     except (httpx.InvalidURL, ValueError, TypeError):
         url, problem = httpx.URL(), "it is no URL"
-    if not problem and (url.scheme not in ("http", "https") or not url.host):
+    if not problem and (url.scheme not in ("http", "https") or not _HOST.fullmatch(url.raw_host)):
         problem = "it must begin with https:// or http:// and name a host"
     if not problem and (url.userinfo or url.query or url.fragment):
         problem = "it must have no user, query or fragment"
