@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from syncer.cli.shared import LEDGER, emit_json, json_option, one_line, run_async, takes_settings
+from syncer.cli.shared import LEDGER, emit_json, json_option, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.errors import UsageError
 from syncer.core.model import Entry, State
+from syncer.core.text import one_line
 from syncer.ledger import PassRecord, SqlLedger, open_ledger
 from syncer.ledger.schema import upgrade
 from syncer.reporting.units import human_bytes, plural
@@ -114,7 +115,7 @@ async def _list(settings: Settings, states: list[State], limit: int, *, as_json:
     async with _opened(settings, read_only=True) as ledger:
         async for entry in ledger.entries(states):
             if as_json:
-                emit_json(entry_json(entry), one_line=True)
+                emit_json(entry_json(entry), compact=True)
             else:
                 click.echo(_entry_line(entry))
             shown += 1

@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from syncer.bootstrap import plan
-from syncer.cli.shared import API, API_LINE, CHOICE, LEDGER, emit_json, json_option, one_line, run_async, takes_settings
+from syncer.cli.shared import API, API_LINE, CHOICE, LEDGER, emit_json, json_option, run_async, takes_settings
 from syncer.config import Settings
+from syncer.core.text import one_line
 from syncer.reporting.units import human_bytes, human_seconds, plural
 from syncer.runner.planning import Forecast
 

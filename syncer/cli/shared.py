@@ -80,14 +80,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
-def emit_json(value: Any, *, one_line: bool = False) -> None:
+def emit_json(value: Any, *, compact: bool = False) -> None:
     """One JSON document on standard output. Text that UTF-8 does not take is replaced."""
-    text = json.dumps(value, indent=None if one_line else 2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=None if compact else 2, ensure_ascii=False, default=str)
     click.echo(text.encode("utf-8", "replace").decode("utf-8"))
-
-
-def one_line(text: str | None, width: int) -> str:
-    """Text from the API made harmless for a terminal: printable, on one line, within `width` characters."""
-    plain = "".join(c if c.isprintable() else " " for c in (text or "").encode("utf-8", "replace").decode("utf-8"))
-    plain = " ".join(plain.split())
-    return plain if len(plain) <= width else plain[: width - 1] + "…"

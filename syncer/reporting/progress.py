@@ -16,6 +16,7 @@ from syncer.core.events import (
     PassEnded,
     PassStarted,
 )
+from syncer.core.text import columns, one_line
 from syncer.reporting.lines import line_of
 
 REFRESH = 0.25
@@ -145,4 +146,5 @@ class _Sizes:
 
 
 def _shorten(name: str, width: int = 32) -> str:
-    return f"{name:<{width}}" if len(name) <= width else name[: width - 1] + "…"
+    short = one_line(name, width)
+    return short + " " * (width - columns(short))

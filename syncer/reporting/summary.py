@@ -1,6 +1,7 @@
 """A pass in a few lines for a person, and what to do about it."""
 
 from syncer.core.report import ExitCode, Report
+from syncer.core.text import one_line
 from syncer.reporting.units import human_bytes, human_seconds, plural
 
 _SHOWN = 10
@@ -21,7 +22,7 @@ def summarise(report: Report) -> str:
     if report.reason:
         lines.append(f"Ended early: {report.reason}")
     lines += [f"  pending  {_name(f.name, f.id)}: {f.reason}" for f in report.failures[:_SHOWN]]
-    lines += [f"  lost     {job}" for job in report.deadlines.lost[:_SHOWN]]
+    lines += [f"  lost     {one_line(job, 80)}" for job in report.deadlines.lost[:_SHOWN]]
     hidden = max(0, len(report.failures) - _SHOWN) + max(0, len(report.deadlines.lost) - _SHOWN)
     if hidden:
         lines.append(f"  … and {hidden} more; `syncer list` has them all.")
@@ -71,4 +72,4 @@ def _standing(report: Report) -> str:
 
 
 def _name(name: str | None, job_id: str) -> str:
-    return " ".join((name or "").split())[:60] or job_id[:60]
+    return one_line(name, 60) or one_line(job_id, 60)

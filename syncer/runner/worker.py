@@ -41,6 +41,7 @@ from syncer.core.model import (
     StoredFile,
 )
 from syncer.core.ports import Exchange, Partial
+from syncer.core.text import one_line
 from syncer.runner.intake import Intake
 from syncer.runner.offload import offload
 from syncer.runner.parts import Counts, Parts, Rules
@@ -133,7 +134,7 @@ class Worker:
         except ListingFailed as error:
             raise StorageBusy(f"No new link could be had: {error.message}") from None
         if job.status is not RemoteStatus.DONE:
-            return Follow(job.status, job.error or f"VideoDB now says {job.status}.")
+            return Follow(job.status, one_line(job.error, 200) or f"VideoDB now says {job.status}.")
         if job.link is None:
             raise NoLink("no link")
         if entry.link is None or job.link.url != entry.link.url:
@@ -323,8 +324,7 @@ class Gauge:
 
 def _label(claim: Claim) -> str:
     """What to call a job in front of people: its name on one line, or its id."""
-    text = " ".join((claim.entry.name or "").split())
-    return text[:80] or claim.entry.id[:80]
+    return one_line(claim.entry.name, 80) or one_line(claim.entry.id, 80)
 
 
 def _has_died(link: Link, now: datetime) -> bool:

@@ -1,0 +1,26 @@
+"""Text from outside made fit for a terminal, a log line and a report."""
+
+import unicodedata
+
+
+def one_line(text: str | None, width: int) -> str:
+    """`text` on one line, printable, within `width` columns: no control characters, no escape sequences.
+
+    Wide characters count as two columns, combining ones as none.
+    """
+    plain = "".join(c if c.isprintable() else " " for c in (text or "").encode("utf-8", "replace").decode("utf-8"))
+    plain = " ".join(plain.split())
+    if columns(plain) <= width:
+        return plain
+    kept, used = [], 0
+    for c in plain:
+        used += columns(c)
+        if used > width - 1:
+            break
+        kept.append(c)
+    return "".join(kept) + "…"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal `text` takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
