@@ -1,5 +1,6 @@
 """The way of one job: recover, relink where needed, fetch, prove, publish, and say how it ended."""
 
+import itertools
 import logging
 from dataclasses import replace
 from datetime import datetime
@@ -227,9 +228,9 @@ class Worker:
         `after` is a path that turned out to be taken.
         """
         entry, parts = claim.entry, self._parts
-        names = (entry.path, *(self._name(claim, extension, variant) for variant in range(MOST_NAMES)))
-        for path in dict.fromkeys(names):
-            if path is None or path == after or await parts.destination.size_of(path) is not None:
+        new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
+        for path in itertools.chain([entry.path] if entry.path else [], new):
+            if path == after or await parts.destination.size_of(path) is not None:
                 continue
             if await parts.ledger.reserve(claim, path, promise):
                 return path
