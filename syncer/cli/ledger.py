@@ -184,7 +184,7 @@ def retry_command(settings: Settings, *, ids: tuple[str, ...], states: tuple[str
     unknown = sorted(set(ids) - set(back))
     if as_json:
         emit_json({"version": 1, "put_back": back, "unchanged": unknown})
-    else:
+    elif back or not ids:
         click.echo(f"{plural(len(back), 'job')} put back; `syncer run` fetches them.", err=True)
     if unknown:
         raise UsageError(

@@ -3,12 +3,16 @@
 import unicodedata
 
 
+_JOINERS = "\u200c\u200d"  # they carry meaning in several scripts and in emoji, and do nothing else
+
+
 def one_line(text: str | None, width: int) -> str:
     """`text` on one line, printable, within `width` columns: no control characters, no escape sequences.
 
     Wide characters count as two columns, combining ones as none.
     """
-    plain = "".join(c if c.isprintable() else " " for c in (text or "").encode("utf-8", "replace").decode("utf-8"))
+    valid = (text or "").encode("utf-8", "replace").decode("utf-8")
+    plain = "".join(c if c.isprintable() or c in _JOINERS else " " for c in valid)
     plain = " ".join(plain.split())
     if columns(plain) <= width:
         return plain
@@ -23,4 +27,4 @@ def one_line(text: str | None, width: int) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
+    return sum(0 if unicodedata.combining(c) or c in _JOINERS else 2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
