@@ -45,6 +45,7 @@ class Walk:
     base: int = 0  # the index of the server's first page
     count: int = MAX_COUNT
     head: str | None = None  # the first id of the first page
+    full: bool = False  # the first page held as much as was asked for
     frontier: int = 0  # position behind the last entry read in this round
     anchor: str | None = None  # the last id at the frontier
     stale: int = 0  # pages in a row that led nowhere
@@ -111,7 +112,7 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
         return _end_round(seen, proven=True)
     if _leads_nowhere(walk, seen, ids, fresh):
         stuck = seen.stale >= 2 and ids[0] == walk.head
-        return _end_round(replace(seen, stuck=stuck), proven=False)
+        return _end_round(replace(seen, stuck=walk.stuck or stuck), proven=False)
     return _step(seen)
 
 
@@ -122,7 +123,7 @@ def _learn(walk: Walk, ids: Sequence[str | None]) -> Walk:
     if walk.round > 1:
         return walk
     if walk.frontier == 0:
-        return replace(walk, head=ids[0], limit=min(walk.limit, len(ids)))
+        return replace(walk, head=ids[0], limit=min(walk.limit, len(ids)), full=len(ids) >= walk.count)
     same_page = walk.index == 1 and walk.head is not None and ids[0] == walk.head
     return replace(walk, base=1) if same_page else walk
 
@@ -205,13 +206,14 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
         settled, unexplained, moving = False, 0, False
         unsure, thorough = not proven, gap
     else:
-        unexplained = 0 if walk.thorough else max(0, walk.pushed - walk.found)
+        unexplained = 0 if walk.thorough or walk.stuck else max(0, walk.pushed - walk.found)
         unsure = walk.unsure and not (walk.thorough and proven)
         moving = walk.moving or walk.found > 0 or (walk.pushed > 0 and not walk.stuck)
         thorough = gap or unexplained > 0 or (unsure and moving)
         settled = walk.found == 0 and not thorough
     if settled or walk.round >= MAX_ROUNDS:
-        return replace(walk, done=True, complete=settled or not (gap or unsure))
+        whole = not (walk.stuck and walk.full)  # what lies behind a full page that comes for ever is not known
+        return replace(walk, done=True, complete=whole and (settled or not (gap or unsure)))
     return replace(
         walk,
         index=walk.base,

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from syncer.core.model import Link
@@ -20,7 +21,7 @@ LONGEST_LIFE = timedelta(days=3660)
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,18}(?:\.\d{0,9})?", re.ASCII)
 _KNOWN = frozenset({"x-goog-date", "x-goog-expires", "x-amz-date", "x-amz-expires", "expires", "se", "exp", "policy"})
-_MAX_POLICY = 8192  # characters of a CloudFront policy
+_MAX_VALUE = 8192  # characters of a parameter; a CloudFront policy has some hundreds
 
 Values = Mapping[str, Sequence[str]]
 
@@ -45,7 +46,7 @@ def _values(url: str) -> Values:
     for pair in url.partition("#")[0].partition("?")[2].split("&"):
         name, _, value = pair.partition("=")
         name = (unquote_plus(name) if "%" in name else name).lower()
-        if name in _KNOWN:
+        if name in _KNOWN and len(value) <= _MAX_VALUE:
             found.setdefault(name, []).append(unquote_plus(value).strip())
     return found
 
@@ -86,8 +87,6 @@ def _azure(values: Values) -> datetime | None:
 def _policy(values: Values) -> datetime | None:
     """CloudFront's custom policy: base64 with `-_~` for `+=/`, JSON, the condition DateLessThan."""
     for value in values.get("policy", ()):
-        if len(value) > _MAX_POLICY:
-            continue
         plain = value.replace(" ", "+").translate(str.maketrans("-_~", "+=/"))
         try:
             policy = json.loads(base64.b64decode(plain, validate=True))
@@ -109,6 +108,7 @@ _FORMS: tuple[Callable[[Values], datetime | None], ...] = (
 )
 
 
+@lru_cache(maxsize=64)  # one page is signed within a second or two
 def _compact(text: str) -> datetime | None:
     match = _COMPACT.fullmatch(text)
     if match is None:

@@ -58,7 +58,7 @@ class VideoDb:
             count.jobs += len(fresh)
             news = fresh | self._note(walk, page, marks, fresh, count)
             after = listing.absorb(walk, page_ids(page, marks), news)
-            ended = after.done or after.round > walk.round
+            ended = walk.round == 1 < after.round
             # Alike entries, page after page, look like the same page again and again.
             count.lost_sight |= ended and count.blind > 1 and not news and page.length > walk.overlap
             walk = after

@@ -31,6 +31,7 @@ _BY_WORD = {word.replace("_", " "): status for status, words in _STATUS.items() 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # neither UTF-8 nor every database takes these
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::\d{1,4})?(?:[/?][!-~]*)?")  # no need to look closer
 _HOST = re.compile(r"[^\s/?#@\\%<>^`{|}\"]{1,253}")
 
 
@@ -210,16 +211,20 @@ def _link(value: Any, created_at: datetime | None, now: datetime) -> Link | None
     if not isinstance(value, str) or len(value) > MAX_URL:
         return None
     url = value.strip()
-    if _UNSENDABLE.search(url):
+    if not _USUAL.fullmatch(url) and not _is_sendable(url):
         return None
+    return read_expiry(url, created_at, now)
+
+
+def _is_sendable(url: str) -> bool:
+    if _UNSENDABLE.search(url):
+        return False
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not host or not _HOST.fullmatch(host):
-        return None
-    return read_expiry(url, created_at, now)
+        return False
+    return parts.scheme in ("http", "https") and host is not None and _HOST.fullmatch(host) is not None
 
 
 def _error(value: Any) -> str | None:
