@@ -45,7 +45,11 @@ def open_file(site: Site, name: str) -> tuple[int, int]:
         for _ in range(3):
             fd = _open_plain(name, folder)
             if fd >= 0:
-                return fd, _solid(fd, os.fstat(fd).st_size)
+                try:
+                    return fd, _drop_holes(fd)
+                except BaseException:
+                    os.close(fd)
+                    raise
             os.unlink(name, dir_fd=folder)
     raise DestinationRefused(f"The partial {name} cannot be replaced.", hint="Delete it by hand.")
 
@@ -65,12 +69,19 @@ def _open_plain(name: str, folder: int) -> int:
     return -1
 
 
-def _solid(fd: int, size: int) -> int:
-    """Bytes before the first hole. Partials are written in order, so a hole is what a power cut left (XFS, NFS)."""
+def _drop_holes(fd: int) -> int:
+    """Cut the file before its first hole, and say what is left.
+
+    Partials are written in order, so a hole is what a power cut left (XFS, NFS): it would read as zeros.
+    """
+    size = os.fstat(fd).st_size
     try:
-        return min(size, os.lseek(fd, 0, os.SEEK_HOLE)) if size else 0
+        solid = min(size, os.lseek(fd, 0, os.SEEK_HOLE)) if size else 0
     except OSError:
         return size
+    if solid < size:
+        os.ftruncate(fd, solid)
+    return solid
 
 
 class FolderPartial:
@@ -85,7 +96,7 @@ class FolderPartial:
         self._hands = hands
         self._name = name
         self._mode = mode
-        self._release = release
+        self._release: Callable[[], None] | None = release
         self._fd = -1
         self._size = 0
         self._digester: Digester | None = None
@@ -109,7 +120,8 @@ class FolderPartial:
         digester = Digester(digests)
         for start in range(0, keep, STEP):
             await self._hands.do(self._read_into, digester, start, min(start + STEP, keep))
-        await self._hands.do(self._truncate, keep)
+        if keep < self._size:
+            await self._hands.do(self._truncate, keep)
         self._digester = digester
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -152,14 +164,20 @@ class FolderPartial:
         try:
             await self._hands.do(self._discard)
         finally:
-            self._release()
+            self._let_go()
 
     async def close(self) -> None:
         self._digester = None
         try:
-            await self._hands.do(self._close)
+            if self._fd >= 0:
+                await self._hands.do(self._close)
         finally:
-            self._release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
     def _open(self) -> None:
         # Kept from within the thread: were the call cancelled, a returned handle would be lost and stay open.

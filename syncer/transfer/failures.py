@@ -7,8 +7,11 @@ import httpx
 
 from syncer.core.errors import FetchError, Interrupted, NotTheFile
 
-NETWORK = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, OverflowError)
-"""What asking for a link and reading its answer may raise, odd addresses and headers included."""
+NETWORK = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, OverflowError, ExceptionGroup)
+"""What asking for a link and reading its answer may raise, odd addresses and headers included.
+
+A group comes where connecting tried several addresses, and one failed in a way that the library did not foresee.
+"""
 
 
 def explain(error: Exception, host: str, *, read_timeout: float, connect_timeout: float) -> FetchError:
@@ -21,7 +24,7 @@ def explain(error: Exception, host: str, *, read_timeout: float, connect_timeout
             return Interrupted(f"{host} sent no byte for {read_timeout:g} s.")
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return Interrupted(f"No connection to {host} could be had within {connect_timeout:g} s.")
-        case httpx.ConnectError() | httpx.ProxyError():
+        case httpx.ConnectError() | httpx.ProxyError() | ExceptionGroup():
             return Interrupted(f"No connection to {host} could be made{_because(error)}.")
         case httpx.RemoteProtocolError():
             return Interrupted(f"{host} ended the connection early, or spoke no HTTP.")

@@ -21,7 +21,7 @@ def parse_link(text: str, host: str) -> httpx.URL:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError, TypeError):
         url = None
-    if url is None or url.scheme not in ("http", "https") or not url.host:
+    if url is None or not _is_askable(url):
         raise NotTheFile(f"The link to {host} is no http or https address.")
     return url
 
@@ -36,7 +36,7 @@ def next_hop(seen: list[httpx.URL], location: str) -> httpx.URL:
         there = here.join(location)
     except (httpx.InvalidURL, ValueError, TypeError):
         there = None
-    if there is None or there.scheme not in ("http", "https") or not there.host:
+    if there is None or not _is_askable(there):
         raise NotTheFile(f"{here.host} redirected to something that is no http or https address.")
     there = there.copy_with(fragment=None)
     if here.scheme == "https" and there.scheme == "http":
@@ -46,3 +46,7 @@ def next_hop(seen: list[httpx.URL], location: str) -> httpx.URL:
     if len(seen) > MOST:
         raise NotTheFile(f"{here.host} redirected more than {MOST} times.")
     return there
+
+
+def _is_askable(url: httpx.URL) -> bool:
+    return url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port <= 65535)

@@ -9,6 +9,7 @@ BURST = 0.25
 """Seconds of unused rate that may be caught up on."""
 
 _LOOK_AGAIN = 0.25  # seconds after which a waiting transfer asks for the rate anew
+_SHORTEST = 0.001  # seconds: the last crumb of a debt must not become sleeps too short for the clock to notice
 
 
 class Throttle:
@@ -36,7 +37,7 @@ class Throttle:
                 if self._level >= 0:
                     self._level -= count
                     return
-                await self._clock.sleep(min(-self._level / rate, _LOOK_AGAIN))
+                await self._clock.sleep(max(_SHORTEST, min(-self._level / rate, _LOOK_AGAIN)))
             self._level = 0.0
 
     def _refill(self, rate: float) -> None:

@@ -45,9 +45,8 @@ def test_from_http_to_https_is_followed():
         ("ftp://a.test/file", "no http or https"),
         ("javascript:alert(1)", "no http or https"),
         ("file:///etc/passwd", "no http or https"),
-        ("https://", "no http or https"),
-        ("https://[broken/", "no http or https"),
         ("https://a.test:99999999/", "no http or https"),
+        ("https://a.test:0/", "no http or https"),
         (LINK, "circle"),
         ("\x00", "no http or https"),
     ],
@@ -73,7 +72,7 @@ def test_a_redirect_without_a_location_is_an_answer_like_any_other():
     assert is_redirect(308, "/x")
 
 
-@pytest.mark.parametrize("link", ["", "x", "ftp://a.test/", "http://", "http://[", "http://a.test/\ud800", "data:,x"])
+@pytest.mark.parametrize("link", ["", "x", "ftp://a.test/", "http://", "http://a.test/\ud800", "data:,x"])
 def test_links_that_are_none(link):
     with pytest.raises(NotTheFile):
         parse_link(link, "the storage")
@@ -82,10 +81,12 @@ def test_links_that_are_none(link):
 @given(st.text(max_size=60))
 def test_whatever_a_link_is_it_is_refused_in_our_own_words(text):
     for attempt in (lambda: parse_link(text, "h"), lambda: next_hop(seen(LINK), text)):
+        refusal = ""
         try:
             attempt()
         except NotTheFile as error:
-            assert "SECRET" not in str(error)
+            refusal = str(error)
+        assert "SECRET" not in refusal
 
 
 REQUEST = httpx.Request("GET", LINK)
@@ -116,6 +117,7 @@ def _chained(kind: type[httpx.RequestError], cause: Exception) -> httpx.RequestE
         (httpx.UnsupportedProtocol("x"), NotTheFile, "no proper address"),
         (httpx.LocalProtocolError("x"), NotTheFile, "no proper address"),
         (httpx.InvalidURL("x"), NotTheFile, "no proper address"),
+        (ExceptionGroup("x", [OverflowError("port")]), Interrupted, "could be made"),
         (UnicodeError("x"), NotTheFile, "no proper address"),
         (OverflowError("x"), NotTheFile, "no proper address"),
     ],

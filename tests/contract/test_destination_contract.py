@@ -1,0 +1,283 @@
+"""What any core.ports.Destination must do: the folder on a real file system, and the fake in memory."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import google_crc32c
+import pytest
+
+from syncer.core.errors import DestinationError, DestinationForeign, DestinationMissing, NameTaken
+from syncer.core.model import StoredFile
+from syncer.core.ports import Destination, Partial
+from syncer.destination import FolderDestination
+from syncer.runner.clock import SystemClock
+from tests.fakes.destination import FakeDestination, FakeDisk
+
+AT = datetime(2026, 11, 5, 12, tzinfo=UTC)
+BOTH = frozenset({"md5", "crc32c"})
+
+
+@dataclass
+class Place:
+    """Somewhere to open destinations on, and to unmount."""
+
+    make: Callable[[], Destination]
+    vanish: Callable[[], None]
+    come_back: Callable[[], None]
+
+
+def _folder(tmp_path: Path, opened: list[FolderDestination]) -> Place:
+    root, away = tmp_path / "dest", tmp_path / "away"
+
+    def make() -> FolderDestination:
+        opened.append(FolderDestination(root, clock=SystemClock()))
+        return opened[-1]
+
+    return Place(make, lambda: root.rename(away), lambda: away.rename(root))
+
+
+def _memory() -> Place:
+    disk = FakeDisk()
+    return Place(
+        lambda: FakeDestination(disk), lambda: setattr(disk, "gone", True), lambda: setattr(disk, "gone", False)
+    )
+
+
+@pytest.fixture(params=["folder", "fake"])
+async def place(request, tmp_path) -> AsyncIterator[Place]:
+    opened: list[FolderDestination] = []
+    yield _folder(tmp_path, opened) if request.param == "folder" else _memory()
+    for destination in opened:
+        await destination.close()
+
+
+@pytest.fixture
+async def destination(place) -> Destination:
+    made = place.make()
+    await made.bind("ledger-1", "dest-1")
+    await made.prove("dest-1")
+    return made
+
+
+def digests_of(content: bytes, *names: str) -> dict[str, str]:
+    found = {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        "crc32c": google_crc32c.value(content).to_bytes(4, "big").hex(),
+    }
+    return {name: found[name] for name in ("sha256", *names)}
+
+
+async def filled(destination: Destination, job_id: str, content: bytes) -> Partial:
+    partial = await destination.open_partial(job_id)
+    await partial.begin(0, frozenset())
+    partial.write(content)
+    return partial
+
+
+async def put(destination: Destination, path: str, content: bytes, job_id: str = "job") -> None:
+    partial = await filled(destination, job_id, content)
+    try:
+        await partial.finish()
+        await partial.publish(path, AT)
+    finally:
+        await partial.close()
+
+
+async def test_identity(place):
+    first = place.make()
+    assert first.location
+    assert await first.identify("ledger-1") is None
+    await first.bind("ledger-1", "dest-1")
+    await first.bind("ledger-1", "dest-1")
+    assert await first.identify("ledger-1") == "dest-1"
+    with pytest.raises(DestinationForeign):
+        await first.identify("ledger-2")
+    with pytest.raises(DestinationForeign):
+        await first.bind("ledger-2", "dest-2")
+    await place.make().prove("dest-1")
+    with pytest.raises(DestinationForeign):
+        await place.make().prove("dest-2")
+    with pytest.raises(AssertionError):
+        await place.make().open_partial("job")
+
+
+async def test_what_was_bound_can_be_used_at_once(place):
+    made = place.make()
+    await made.bind("ledger-1", "dest-1")
+    await put(made, "a.mp4", b"x")
+
+
+async def test_one_file_from_partial_to_published(destination):
+    partial = await destination.open_partial("job")
+    assert partial.size == 0
+    assert await partial.tail(10) == b""
+    await partial.begin(0, BOTH)
+    for piece in (b"some ", bytearray(b"bytes "), memoryview(b"of a film"), b""):
+        partial.write(piece)
+    content = b"some bytes of a film"
+    assert partial.size == len(content)
+    assert await partial.tail(4) == b"film"
+    assert await partial.tail(1000) == content
+    assert await partial.finish() == digests_of(content, "md5", "crc32c")
+    assert await destination.size_of("2026/11/a.mp4") is None
+    await partial.publish("2026/11/a.mp4", AT)
+    assert partial.size == len(content)
+    await partial.close()
+    assert await destination.size_of("2026/11/a.mp4") == len(content)
+    assert await destination.size_of("2026/11") == -1
+    assert await destination.digest("2026/11/a.mp4", frozenset()) == digests_of(content)
+    assert await destination.digest("2026/11/a.mp4", BOTH) == digests_of(content, "md5", "crc32c")
+    await destination.enlist("job", None, StoredFile("2026/11/a.mp4", len(content), "0" * 64, None, AT))
+    again = await destination.open_partial("job")
+    assert again.size == 0
+    await again.discard()
+
+
+async def test_an_empty_file_is_a_file(destination):
+    await put(destination, "empty.mp4", b"")
+    assert await destination.size_of("empty.mp4") == 0
+    assert await destination.digest("empty.mp4", BOTH) == digests_of(b"", "md5", "crc32c")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 999, 1000])
+async def test_a_partial_waits_for_another_pass(place, destination, keep):
+    content = bytes(range(250)) * 4
+    first = await filled(destination, "job", content)
+    await first.close()
+    later = place.make()
+    await later.prove("dest-1")
+    second = await later.open_partial("job")
+    assert second.size == 1000
+    assert await second.tail(300) == content[-300:]
+    await second.begin(keep, BOTH)
+    assert second.size == keep
+    second.write(b"the rest")
+    whole = content[:keep] + b"the rest"
+    assert await second.finish() == digests_of(whole, "md5", "crc32c")
+    await second.publish("a.mp4", None)
+    await second.close()
+    assert await later.digest("a.mp4", frozenset()) == digests_of(whole)
+
+
+async def test_beginning_again_forgets_what_was_written(destination):
+    partial = await filled(destination, "job", b"an error page")
+    await partial.begin(0, frozenset())
+    partial.write(b"film")
+    assert await partial.finish() == digests_of(b"film")
+    await partial.close()
+
+
+async def test_discarded_is_gone(destination):
+    partial = await filled(destination, "job", b"bytes")
+    await partial.discard()
+    await partial.close()
+    again = await destination.open_partial("job")
+    assert again.size == 0
+    await again.close()
+
+
+async def test_swept_is_gone_and_the_rest_is_not(destination):
+    for job_id in ("a", "b"):
+        await (await filled(destination, job_id, b"bytes")).close()
+    await destination.sweep(["a", "never there"])
+    await destination.sweep([])
+    sizes = []
+    for job_id in ("a", "b"):
+        partial = await destination.open_partial(job_id)
+        sizes.append(partial.size)
+        await partial.close()
+    assert sizes == [0, 5]
+
+
+async def test_nothing_is_replaced(destination):
+    await put(destination, "2026/a.mp4", b"first", "one")
+    partial = await filled(destination, "two", b"second")
+    await partial.finish()
+    for path in ("2026/a.mp4", "2026", "2026/a.mp4/b.mp4"):
+        with pytest.raises(NameTaken):
+            await partial.publish(path, None)
+    await partial.publish("2026/b.mp4", None)
+    await partial.close()
+    assert await destination.digest("2026/a.mp4", frozenset()) == digests_of(b"first")
+    assert await destination.digest("2026/b.mp4", frozenset()) == digests_of(b"second")
+
+
+async def test_only_the_finished_is_published(destination):
+    partial = await destination.open_partial("job")
+    with pytest.raises(AssertionError):
+        partial.write(b"x")
+    with pytest.raises(AssertionError):
+        await partial.finish()
+    with pytest.raises(AssertionError):
+        await partial.publish("a", None)
+    await partial.begin(0, frozenset())
+    partial.write(b"x")
+    await partial.finish()
+    partial.write(b"y")
+    with pytest.raises(AssertionError):
+        await partial.publish("a", None)
+    with pytest.raises(AssertionError):
+        await partial.begin(3, frozenset())
+    await partial.close()
+    assert await destination.size_of("a") is None
+
+
+async def test_one_hand_at_a_partial(destination):
+    partial = await destination.open_partial("job")
+    with pytest.raises(AssertionError):
+        await destination.open_partial("job")
+    await partial.close()
+    await partial.close()
+    await (await destination.open_partial("job")).close()
+
+
+@pytest.mark.parametrize("path", ["", "/a", "../a", "a/../b", "a//b", ".syncer/a", ".Syncer/a"])
+async def test_no_path_leads_out(destination, path):
+    partial = await filled(destination, "job", b"x")
+    await partial.finish()
+    with pytest.raises(ValueError, match="inside"):
+        await partial.publish(path, None)
+    with pytest.raises(ValueError, match="inside"):
+        await destination.size_of(path)
+    await partial.close()
+
+
+@pytest.mark.parametrize("job_id", ["../../etc/passwd", "a/b", "\0", "", "x" * 5000, "\ud800", "CON"])
+async def test_any_id_has_a_partial(destination, job_id):
+    partial = await filled(destination, job_id, b"x")
+    await partial.close()
+    again = await destination.open_partial(job_id)
+    assert again.size == 1
+    await again.discard()
+
+
+async def test_what_vanished_is_missed_and_what_came_back_is_there(place, destination):
+    partial = await filled(destination, "job", b"bytes")
+    await partial.finish()
+    place.vanish()
+    for attempt in (
+        lambda: partial.publish("a.mp4", None),
+        lambda: destination.open_partial("other"),
+        lambda: destination.size_of("a.mp4"),
+        lambda: destination.digest("a.mp4", frozenset()),
+        lambda: destination.enlist("job", None, StoredFile("a.mp4", 5, "0" * 64, None, AT)),
+        lambda: destination.sweep(["job"]),
+        lambda: destination.prove("dest-1"),
+    ):
+        with pytest.raises(DestinationMissing) as caught:
+            await attempt()
+        assert caught.value.hint
+    assert await destination.identify("ledger-1") is None
+    place.come_back()
+    await partial.publish("a.mp4", None)
+    await partial.close()
+    assert await destination.size_of("a.mp4") == 5
+
+
+async def test_reading_what_is_not_there_is_an_error_of_the_destination(destination):
+    with pytest.raises(DestinationError):
+        await destination.digest("nothing.mp4", frozenset())
