@@ -9,15 +9,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from syncer.config import Settings, load, resolve_key
+from syncer.core.errors import SyncerError
 from syncer.core.filters import JobFilter
 from syncer.core.naming import Naming
-from syncer.core.ports import Clock, Observer, Source
+from syncer.core.ports import Clock, Ledger, Observer, Source
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
 from syncer.reporting.log import quieten_libraries
+from syncer.reporting.metrics import write_metrics
+from syncer.reporting.notify import load_apprise, notify
 from syncer.reporting.observers import Observers
+from syncer.reporting.ping import Ping
+from syncer.reporting.summary import summarise
 from syncer.runner.clock import SystemClock
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
@@ -39,8 +44,42 @@ async def sync(
     """
     settings = load() if settings is None else settings
     quieten_libraries()
-    async with _parts(settings, Observers([] if observer is None else [observer])) as parts:
-        return await run_pass(parts, _rules(settings), stop)
+    if settings.notify:
+        load_apprise()
+    ping = Ping(settings.ping_url) if settings.ping_url else None
+    if ping:
+        await ping.started()
+    try:
+        report, before = await _one_pass(settings, Observers([] if observer is None else [observer]), stop)
+    except SyncerError as error:
+        if ping:
+            await ping.ended(well=False, reason=str(error))
+        raise
+    if ping:
+        await ping.ended(well=report.is_well, reason=summarise(report))
+    await _tell(settings, report, before)
+    return report
+
+
+async def _one_pass(settings: Settings, observer: Observer, stop: Stop | None) -> tuple[Report, int | None]:
+    """The report of the pass, and the exit code of the one before it."""
+    root, key = _root(settings), resolve_key(settings)
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(settings.ledger_location)
+        stack.push_async_callback(ledger.close)
+        earlier = await ledger.last_passes(1)
+        parts = await stack.enter_async_context(_parts(settings, observer, ledger, (root, key)))
+        report = await run_pass(parts, _rules(settings), stop)
+    return report, earlier[0].exit_code if earlier else None
+
+
+async def _tell(settings: Settings, report: Report, before: int | None) -> None:
+    """What is left behind of a pass for those who watch. Raises UsageError where the metrics cannot be written."""
+    if settings.notify:
+        await notify(settings.notify, report, before)
+    if settings.metrics_file:
+        path = Path(settings.metrics_file)
+        await asyncio.to_thread(write_metrics, report, path, settings.profile or "default")
 
 
 async def plan(settings: Settings) -> Forecast:
@@ -70,11 +109,11 @@ async def plan(settings: Settings) -> Forecast:
 
 
 @asynccontextmanager
-async def _parts(settings: Settings, observer: Observer) -> AsyncIterator[Parts]:
-    root, key, clock = _root(settings), resolve_key(settings), SystemClock()
+async def _parts(
+    settings: Settings, observer: Observer, ledger: Ledger, where: tuple[Path, str]
+) -> AsyncIterator[Parts]:
+    (root, key), clock = where, SystemClock()
     async with AsyncExitStack() as stack:
-        ledger = await open_ledger(settings.ledger_location)
-        stack.push_async_callback(ledger.close)
         source = await stack.enter_async_context(_source(settings, key, clock, observer))
         fetcher = await stack.enter_async_context(_fetcher(settings, clock))
         destination = FolderDestination(root, clock=clock)

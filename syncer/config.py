@@ -49,6 +49,9 @@ class Settings:
     until: datetime | None = None
     regenerate: bool = False
     report: str | None = None
+    ping_url: str | None = field(default=None, repr=False)
+    metrics_file: str | None = None
+    notify: tuple[str, ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     profile: str | None = None

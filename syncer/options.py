@@ -94,6 +94,15 @@ def globs(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in value if item.strip())
 
 
+def words(value: Any) -> tuple[str, ...]:
+    """Several texts: a list, or text with blanks between them."""
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item.strip() for item in value):
+        raise UsageError("This is no list of texts.")
+    return tuple(item.strip() for item in value)
+
+
 def moment(value: Any) -> datetime:
     """A time in UTC from an ISO date or time, or from how long ago it was: `2026-11-01`, `36h`, `7d`."""
     if isinstance(value, datetime):
@@ -155,6 +164,7 @@ class Option:
     metavar: str = "TEXT"
     default: str = ""  # as shown to people
     variable: str = ""  # where it is not SYNCER_<KEY>
+    is_repeatable: bool = False
 
     @property
     def env(self) -> str:
@@ -167,10 +177,6 @@ class Option:
     @property
     def is_switch(self) -> bool:
         return self.parse is boolean
-
-    @property
-    def is_repeatable(self) -> bool:
-        return self.parse is globs
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -201,12 +207,21 @@ OPTIONS: tuple[Option, ...] = (
         DEFAULT_TEMPLATE,
     ),
     Option("bwlimit", "Bytes a second, or a timetable: '2M', '08:00,2M 23:00,off'.", timetable, "RATE", "no limit"),
-    Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB"),
-    Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB"),
+    Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
+    Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),
     Option("until", "Only jobs created before this.", moment, "TIME"),
     Option("regenerate", "Let a lost or failed job be made again; VideoDB may bill it.", boolean, "", "off"),
     Option("report", "Write the run report as JSON; - for standard output.", text, "FILE"),
+    Option("ping_url", "Dead-man's switch: URL/start, then URL when all is well, else URL/fail.", url, "URL"),
+    Option("metrics_file", "Write Prometheus metrics after the pass, for node_exporter.", text, "FILE"),
+    Option(
+        "notify",
+        "Apprise URL to tell when a pass fails, loses files or recovers; repeatable.",
+        words,
+        "URL",
+        is_repeatable=True,
+    ),
     Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL"),
     Option("ca_bundle", "CA certificates to trust instead of the system's.", text, "FILE"),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from syncer.cli.shared import LEDGER, emit_json, json_option, run_async, takes_settings
+from syncer.cli.shared import LEDGER, emit_json, json_line, json_option, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.errors import UsageError
 from syncer.core.model import Entry, State
@@ -105,23 +105,27 @@ Examples:
 @click.option("--limit", default=0, metavar="N", help="At most so many. [default: all]")
 @json_option
 def list_command(settings: Settings, *, states: tuple[str, ...], limit: int, as_json: bool) -> int:
-    """List the jobs the ledger knows, in the order of their ids; with --json one object a line."""
+    """List the jobs the ledger knows, in the order of their ids; with --json as an array, one entry a line."""
     run_async(_list(settings, [State(s) for s in states], limit, as_json=as_json))
     return 0
 
 
 async def _list(settings: Settings, states: list[State], limit: int, *, as_json: bool) -> None:
+    """Written entry by entry, as JSON too: an array that no list of entries is too long for."""
     shown = 0
     async with _opened(settings, read_only=True) as ledger:
         async for entry in ledger.entries(states):
             if as_json:
-                emit_json(entry_json(entry), compact=True)
+                click.echo("[" if shown == 0 else ",")
+                click.echo(json_line(entry_json(entry)), nl=False)
             else:
                 click.echo(_entry_line(entry))
             shown += 1
             if shown == limit:
                 break
-    if not shown and not as_json:
+    if as_json:
+        click.echo("\n]" if shown else "[]")
+    elif not shown:
         click.echo("No entries.", err=True)
 
 

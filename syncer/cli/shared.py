@@ -21,7 +21,17 @@ LEDGER = ("ledger",)
 API = ("base_url", "api_key_file", "api_key_command", "connect_timeout", "read_timeout", "api_rate", "page_size")
 API_LINE = ("proxy", "ca_bundle")
 CHOICE = ("include", "exclude", "since", "until")
-TRANSFER = ("workers", "tries", "name_template", "bwlimit", "regenerate", "report")
+TRANSFER = (
+    "workers",
+    "tries",
+    "name_template",
+    "bwlimit",
+    "regenerate",
+    "report",
+    "ping_url",
+    "metrics_file",
+    "notify",
+)
 PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *API_LINE)
 
 
@@ -80,7 +90,12 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
-def emit_json(value: Any, *, compact: bool = False) -> None:
-    """One JSON document on standard output. Text that UTF-8 does not take is replaced."""
-    text = json.dumps(value, indent=None if compact else 2, ensure_ascii=False, default=str)
-    click.echo(text.encode("utf-8", "replace").decode("utf-8"))
+def emit_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json_line(value, indent=2))
+
+
+def json_line(value: Any, indent: int | None = None) -> str:
+    """A value as JSON. Text that UTF-8 does not take is replaced."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -97,6 +97,11 @@ class Report:
         """Whether every listed job is accounted for."""
         return is_balanced(self.listing, self.jobs)
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody need look: it balances, and at the worst some files wait for the next pass."""
+        return self.balanced and not self.deadlines.lost and self.exit_code in (ExitCode.OK, ExitCode.FAILED)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; times are ISO 8601 in UTC."""
         jobs, listing, transfer = self.jobs, self.listing, self.transfer

@@ -2,7 +2,6 @@
 
 import unicodedata
 
-
 _JOINERS = "\u200c\u200d"  # they carry meaning in several scripts and in emoji, and do nothing else
 
 
@@ -27,4 +26,7 @@ def one_line(text: str | None, width: int) -> str:
 
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes."""
-    return sum(0 if unicodedata.combining(c) or c in _JOINERS else 2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
+    return sum(
+        0 if unicodedata.combining(c) or c in _JOINERS else 2 if unicodedata.east_asian_width(c) in "FW" else 1
+        for c in text
+    )

@@ -2,5 +2,6 @@
 
 from syncer.ledger.passes import PassRecord
 from syncer.ledger.repository import SqlLedger, open_ledger
+from syncer.ledger.schema import Revisions, revisions, upgrade
 
-__all__ = ["PassRecord", "SqlLedger", "open_ledger"]
+__all__ = ["PassRecord", "Revisions", "SqlLedger", "open_ledger", "revisions", "upgrade"]

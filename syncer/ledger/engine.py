@@ -37,11 +37,15 @@ class Place:
         """A new handle on the ledger's lock."""
         return PassLock(self.beside(".lock") if self.path else None)
 
-    def beside(self, suffix: str) -> Path:
-        """The file next to the ledger that is called as it, with `suffix`. Raises LedgerError without a file."""
+    def file(self) -> Path:
+        """The ledger's file. Raises LedgerError where it has none."""
         if self.path is None:
             raise LedgerError("This ledger is no file.", hint="Use the database server's own tools.")
-        return self.path.with_name(self.path.name + suffix)
+        return self.path
+
+    def beside(self, suffix: str) -> Path:
+        """The path next to the ledger's file that is called as it is, with `suffix`."""
+        return self.file().with_name(self.file().name + suffix)
 
 
 def place_of(location: str | Path) -> Place:
@@ -53,8 +57,10 @@ def place_of(location: str | Path) -> Place:
         url = sa.make_url(text)
     except ArgumentError:
         raise UsageError("The ledger's URL cannot be read.", hint="Give a file path or a SQLAlchemy URL.") from None
-    if url.get_backend_name() != "sqlite":
+    if url.get_backend_name() == "postgresql":
         return Place(url, None)
+    if url.get_backend_name() != "sqlite":
+        raise UsageError("A ledger lives in SQLite or PostgreSQL.", hint="Give a file path, or a postgresql:// URL.")
     if not url.database or url.database == ":memory:":
         raise UsageError("A ledger in memory forgets everything.", hint="Give the ledger a file.")
     return Place(None, _resolved(url.database))
@@ -120,21 +126,27 @@ def make_file(path: Path) -> None:
         ) from None
 
 
-def check_file(path: Path, *, tighten: bool) -> None:
-    """Raises LedgerError, having changed nothing, if the file is no SQLite database.
-
-    `tighten` takes a ledger away from other users: it holds links, and a link is a password.
-    """
+def check_file(path: Path) -> None:
+    """Raises LedgerError, having changed nothing, if the file is no SQLite database."""
     try:
         with path.open("rb") as file:
             magic = file.read(len(_MAGIC))
         if magic not in (b"", _MAGIC):
             raise _translate(Place(None, path), sqlite3.DatabaseError("file is not a database"))
-        if tighten and path.stat().st_mode & 0o077:
-            path.chmod(0o600)
     except OSError as error:
         raise LedgerError(
             f"The ledger {path} cannot be read: {error.strerror}.", hint="Check the path and its permissions."
+        ) from None
+
+
+def take_from_others(path: Path) -> None:
+    """A ledger holds links, and a link is a password: other users are to have no part in it. Raises LedgerError."""
+    try:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger {path} cannot be kept from other users: {error.strerror}.", hint="Check who owns the file."
         ) from None
 
 
@@ -143,18 +155,27 @@ def open_engine(place: Place, *, read_only: bool = False) -> sa.Engine:
     with translated(place):
         if place.url is not None:
             return sa.create_engine(place.url, hide_parameters=True, pool_pre_ping=True)
-        uri = f"file:{quote(str(place.path))}?mode=rw"
+        uri = _uri_of(place)
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            _set_up(connection, read_only=read_only)
+            try:
+                _set_up(connection, read_only=read_only)
+            except sqlite3.Error:
+                connection.close()
+                raise
             return connection
 
         engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
         sa.event.listen(engine, "begin", _begin)
         return engine
+
+
+def _uri_of(place: Place) -> str:
+    """SQLite's name for a file that must be there already: made by SQLite, it would be open to others."""
+    return f"file:{quote(str(place.file()))}?mode=rw"
 
 
 def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
@@ -198,8 +219,7 @@ def copy_file(place: Place, target: Path) -> None:
 
     Replaces what lies there. Raises LedgerError.
     """
-    if place.path is None:
-        place.beside("")
+    place.file()
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
@@ -217,10 +237,9 @@ def copy_file(place: Place, target: Path) -> None:
 
 
 def _copy_pages(place: Place, name: str) -> None:
-    source_uri = f"file:{quote(str(place.path))}?mode=rw"
     with (
         translated(place),
-        closing(sqlite3.connect(source_uri, uri=True, timeout=_BUSY_SECONDS)) as source,
+        closing(sqlite3.connect(_uri_of(place), uri=True, timeout=_BUSY_SECONDS)) as source,
         closing(sqlite3.connect(name)) as copy,
     ):
         source.execute("PRAGMA query_only = ON")
@@ -230,8 +249,7 @@ def _copy_pages(place: Place, name: str) -> None:
 
 def problems_of(place: Place) -> list[str]:
     """What a thorough check of an SQLite file finds; empty if all is well. Raises LedgerError."""
-    if place.path is None:
-        place.beside("")
+    place.file()
     with translated(place):
         engine = open_engine(place, read_only=True)
         try:

@@ -24,7 +24,7 @@ from syncer.core.model import (
     Tally,
 )
 from syncer.ledger import claims, pages, passes, rows, schema, upkeep
-from syncer.ledger.engine import Place, copy_file, open_engine, place_of, reading, translated
+from syncer.ledger.engine import Place, copy_file, open_engine, place_of, problems_of, reading, translated
 from syncer.ledger.tables import ledger_info
 
 P = ParamSpec("P")
@@ -121,9 +121,10 @@ class SqlLedger:
     async def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
         """Entries by id, in bounded memory. Outside a pass, `this_pass` means the last one."""
         seen = await self._read(self._pass_id) if this_pass else None
+        few = bool(states) and await self._read(rows.are_few, states)
         after: str | None = None
         while True:
-            chunk = await self._read(rows.page_after, after, states, seen)
+            chunk = await self._read(rows.page_after, after, states, seen, few=few)
             for entry in chunk:
                 yield entry
             if len(chunk) < rows.CHUNK:
@@ -163,8 +164,16 @@ class SqlLedger:
     async def snapshot(self, folder: str | Path) -> Path:
         """A consistent copy of the ledger's file in `folder`, to work on without touching this one."""
         target = Path(folder) / "ledger.db"
-        await self._call(copy_file, self._place, target)
+        await self.copy_to(target)
         return target
+
+    async def copy_to(self, target: str | Path) -> None:
+        """A consistent copy under `target`, whole or not at all, beside a running pass too; replaces what is there."""
+        await self._call(copy_file, self._place, Path(target))
+
+    async def problems(self) -> list[str]:
+        """What a thorough check of the file finds; empty if all is well. Reads all of it."""
+        return await self._call(problems_of, self._place)
 
     async def close(self) -> None:
         """Let go of everything; a pass that was not ended counts as dead from here on. May be called again."""

@@ -15,8 +15,12 @@ T = TypeVar("T")
 CHUNK = 500
 """Rows read, and ids asked for, at once: bounded memory, and well below any database's limit of parameters."""
 
-_FIRST = datetime.min.replace(tzinfo=UTC)
-_LAST = datetime.max.replace(tzinfo=UTC)
+FEW = 5000
+"""Entries in a state, up to which `page_after` looks them up by that state."""
+
+# Two days off the ends of the calendar: a server tells moments in its own time zone.
+_FIRST = datetime(1, 1, 3, tzinfo=UTC)
+_LAST = datetime(9999, 12, 29, tzinfo=UTC)
 
 
 def due_by(link: Link | None) -> datetime:
@@ -89,15 +93,25 @@ def in_state(*states: State) -> sa.ColumnElement[bool]:
     return sa.func.coalesce(entries.c.state, "").in_([str(state) for state in states])
 
 
+def are_few(connection: sa.Connection, states: Sequence[State]) -> bool:
+    """Whether so few entries are in one of `states` that reading all of these beats walking all entries by id."""
+    some = sa.select(entries.c.id).where(entries.c.state.in_([str(state) for state in states])).limit(FEW + 1)
+    return (connection.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0) <= FEW
+
+
 def page_after(
-    connection: sa.Connection, after: str | None, states: Sequence[State], seen_pass: int | None
+    connection: sa.Connection, after: str | None, states: Sequence[State], seen_pass: int | None, *, few: bool
 ) -> list[Entry]:
-    """The next CHUNK entries by id behind `after`; all states if none is given, all passes if `seen_pass` is None."""
+    """The next CHUNK entries by id behind `after`; all states if none is given, all passes if `seen_pass` is None.
+
+    `few` says whether to find them by state (see `are_few`): right either way, but no database knows which is quick.
+    """
     query = sa.select(entries).order_by(entries.c.id).limit(CHUNK)
+    key = sa.func.coalesce(entries.c.id, "") if few else entries.c.id
     if after is not None:
-        query = query.where(entries.c.id > after)
+        query = query.where(key > after)
     if states:
-        query = query.where(in_state(*states))
+        query = query.where(entries.c.state.in_([str(state) for state in states]) if few else in_state(*states))
     if seen_pass is not None:
         query = query.where(entries.c.seen_pass == seen_pass)
     return [entry_of(row) for row in connection.execute(query)]

@@ -14,11 +14,21 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from syncer.core.errors import LedgerError
-from syncer.ledger.engine import Place, check_file, copy_file, make_file, open_engine, place_of, reading, translated
+from syncer.ledger.engine import (
+    Place,
+    check_file,
+    copy_file,
+    make_file,
+    open_engine,
+    place_of,
+    reading,
+    take_from_others,
+    translated,
+)
 from syncer.ledger.tables import ledger_info
 
 _PATIENCE = 10.0
-"""Seconds to wait for another process that may be making this very ledger."""
+"""Seconds to wait for another process that is making this very ledger; a pass is not waited for."""
 
 # Alembic hands its context to migrations through globals, so one thread at a time.
 _alembic = threading.Lock()
@@ -59,7 +69,8 @@ def _known() -> tuple[str, frozenset[str]]:
 def revisions(location: str | Path) -> Revisions:
     """What a ledger has and what it should have, nothing changed. Raises LedgerError, for a newer one too."""
     place = place_of(location)
-    _refuse_absent(place)
+    if place.path is not None and not place.path.exists():
+        raise _absent(place)
     return _look(place)
 
 
@@ -69,10 +80,12 @@ def upgrade(location: str | Path) -> tuple[str | None, str]:
     if place.path is not None:
         make_file(place.path)
     before = _look(place)
+    if place.path is not None:
+        take_from_others(place.path)
     if before.current == before.head:
         return before.current, before.head
     lock = place.lock()
-    lock.acquire(patience=_PATIENCE)
+    lock.acquire(patience=_PATIENCE if before.current is None else 0)
     try:
         before = _look(place)
         if before.current != before.head:
@@ -88,21 +101,22 @@ def prepare(location: str | Path, *, may_change: bool) -> None:
         upgrade(location)
         return
     found = revisions(location)
+    if found.current is None:
+        raise _absent(place_of(location))
     if found.current != found.head:
         raise LedgerError(
             f"The ledger {place_of(location)} was written by an older syncer.", hint="Run `syncer ledger upgrade`."
         )
 
 
-def _refuse_absent(place: Place) -> None:
-    if place.path is not None and not place.path.exists():
-        raise LedgerError(f"There is no ledger at {place}.", hint="`syncer run` makes one; or set --ledger.")
+def _absent(place: Place) -> LedgerError:
+    return LedgerError(f"There is no ledger at {place}.", hint="`syncer run` makes one; or set --ledger.")
 
 
 def _look(place: Place) -> Revisions:
     """The revisions, having proved that it is a ledger and no newer than this program."""
     if place.path is not None:
-        check_file(place.path, tighten=True)
+        check_file(place.path)
     engine = open_engine(place, read_only=True)
     try:
         with translated(place), reading(engine) as connection:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import google_crc32c
 import pytest
+from fakes.destination import FakeDestination, FakeDisk
 
 from syncer.core.errors import DestinationError, DestinationForeign, DestinationMissing, NameTaken
 from syncer.core.model import StoredFile
 from syncer.core.ports import Destination, Partial
 from syncer.destination import FolderDestination
 from syncer.runner.clock import SystemClock
-from tests.fakes.destination import FakeDestination, FakeDisk
 
 AT = datetime(2026, 11, 5, 12, tzinfo=UTC)
 BOTH = frozenset({"md5", "crc32c"})

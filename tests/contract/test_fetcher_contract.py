@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
+from fakes import fetcher as fake
 
 from syncer.core import resume
 from syncer.core.errors import DestinationRefused, FileChanged, Interrupted
@@ -15,7 +16,6 @@ from syncer.core.resume import Append, Ask, AskAgain, FromStart
 from syncer.runner.clock import SystemClock
 from syncer.sandbox import HEALTHY, Cut, Sandbox, SandboxJob, Stall, Status, first, running
 from syncer.transfer import HttpFetcher
-from tests.fakes import fetcher as fake
 
 SIZE = 3_000_000
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.ledger import FakeLedger, Store
 
 from syncer.core.errors import LedgerHeld, StaleClaim
 from syncer.core.model import (
@@ -28,7 +29,6 @@ from syncer.core.model import (
 )
 from syncer.core.ports import Ledger
 from syncer.ledger import open_ledger
-from tests.fakes.ledger import FakeLedger, Store
 
 NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=10)
@@ -498,13 +498,13 @@ async def test_the_tally_counts_what_this_pass_listed(ledger: Ledger) -> None:
 
 async def test_entries_may_change_while_they_are_walked(ledger: Ledger) -> None:
     await ledger.begin_pass(NOW)
-    await ledger.record([seen(f"{n:04}", ERROR, url=None) for n in range(1200)], NOW)
+    await ledger.record([seen(f"{n:04}", ERROR, url=None) for n in range(600)], NOW)
     walked = []
     async for entry in ledger.entries([State.REMOTE_ERROR], this_pass=True):
         await ledger.record([seen(entry.id, PROCESSING, url=None)], NOW)
         walked.append(entry.id)
-    assert walked == [f"{n:04}" for n in range(1200)]
-    assert (await ledger.tally()).processing == 1200
+    assert walked == [f"{n:04}" for n in range(600)]
+    assert (await ledger.tally()).processing == 600
 
 
 async def test_a_renewed_lease_changes_nothing_else(ledger: Ledger) -> None:
@@ -514,3 +514,13 @@ async def test_a_renewed_lease_changes_nothing_else(ledger: Ledger) -> None:
     await ledger.renew(LEASE + HOUR)
     await ledger.settle(claim, Stored(file()), NOW)
     assert (await one(ledger)).state is State.STORED
+
+
+async def test_many_of_one_state_and_few_of_another_are_walked_alike(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(f"{n:05}") for n in range(6000)], NOW)
+    few = ["", *(f"{n:05}" for n in range(5, 6000, 10))]
+    await ledger.record([seen(i, PROCESSING, url=None) for i in few], NOW)
+    assert [e.id async for e in ledger.entries([State.PROCESSING])] == few
+    assert [e.id async for e in ledger.entries([State.PENDING])] == [f"{n:05}" for n in range(6000) if n % 10 != 5]
+    assert len([e async for e in ledger.entries([State.PENDING, State.PROCESSING], this_pass=True)]) == 6001

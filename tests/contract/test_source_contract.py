@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
+from fakes.source import START, FakeSource, ManualClock, a_job
 
 from syncer.core.errors import JobGone, KeyRefused, ListingFailed
 from syncer.core.model import Job, RemoteStatus
@@ -17,7 +18,6 @@ from syncer.sandbox.faults_wire import Status
 from syncer.sandbox.model import PageRules, Rules
 from syncer.sandbox.scenarios import Scenario
 from syncer.videodb import ApiClient, VideoDb
-from tests.fakes.source import START, FakeSource, ManualClock, a_job
 
 IDS = [f"job-{n:03d}" for n in range(57)]
 STATUSES = [RemoteStatus.DONE, RemoteStatus.PROCESSING, RemoteStatus.ERROR]

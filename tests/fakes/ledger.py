@@ -181,13 +181,9 @@ class FakeLedger:
         await self.close()
 
     async def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
-        number, last = self._pass or self.store.passes, ""
-        while True:
-            coming = [i for i in self.store.rows if i > last]
-            if not coming:
-                return
-            last = min(coming)
-            row = self.store.rows[last]
+        number = self._pass or self.store.passes
+        for job_id in sorted(self.store.rows):
+            row = self.store.rows[job_id]
             if (not states or row.entry.state in states) and (not this_pass or row.seen_pass == number):
                 yield row.entry
 

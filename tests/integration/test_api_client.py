@@ -11,6 +11,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 
 import pytest
+from fakes.source import START, ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,6 @@ from syncer.sandbox.faults_wire import Cut, ErrorPage, Gzip, Reset, RetryForm, S
 from syncer.sandbox.model import PageOrder, PageRules, Rules
 from syncer.sandbox.scenarios import Scenario
 from syncer.videodb import ApiClient, VideoDb
-from tests.fakes.source import START, ManualClock
 
 KEY = "sk-integration-0123456789"
 EMPTY = {"success": True, "data": {"downloads": []}}

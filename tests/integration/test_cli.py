@@ -232,11 +232,12 @@ class TestLedgerCommands:
 
     def test_list(self, here):
         assert "Film 1.mp4" in here.command("list", "--state", "pending").stdout
-        rows = [json.loads(line) for line in here.command("list", "--json").stdout.splitlines()]
+        rows = json.loads(here.command("list", "--json").stdout)
         assert {row["id"]: row["state"] for row in rows} == {
             "job-000": "stored", "job-001": "pending", "job-002": "stored",
         }  # fmt: skip
         assert not any("Signature" in str(row) for row in rows)
+        assert json.loads(here.command("list", "--json", "--state", "lost").stdout) == []
 
     def test_retry(self, here):
         done = here.command("retry", "--json")

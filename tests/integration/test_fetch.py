@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.fetcher import goog_hash
 
 from syncer._version import __version__
 from syncer.core import resume
@@ -30,7 +31,6 @@ from syncer.runner.clock import SystemClock
 from syncer.sandbox import HEALTHY, SCENARIOS, Frame, Framing, Redirect, Sandbox, SandboxJob, running
 from syncer.transfer import HttpFetcher, Throttle
 from syncer.transfer.gather import BLOCK
-from tests.fakes.fetcher import goog_hash
 
 SECRET = "X-Goog-Signature=5ec12e7"
 BODY = bytes(range(256)) * 1000

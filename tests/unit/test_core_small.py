@@ -196,9 +196,7 @@ class TestTimetable:
     def test_sizes(self, text, size):
         assert parse_size(text) == size
 
-    @pytest.mark.parametrize(
-        "text", ["fast", "-1", "1X", "1 2", "08:00", "25:00,2M", "08:00,", "0", "08:00,2M 9,off"]
-    )
+    @pytest.mark.parametrize("text", ["fast", "-1", "1X", "1 2", "08:00", "25:00,2M", "08:00,", "0", "08:00,2M 9,off"])
     def test_what_cannot_be_read_is_refused(self, text):
         with pytest.raises(UsageError):
             parse_timetable(text)

@@ -180,7 +180,7 @@ async def test_a_ledger_locked_from_outside_is_told(
 async def test_damage_is_found_and_told(ledger: SqlLedger, path: Path) -> None:
     await ledger.begin_pass(NOW)
     await ledger.record([seen(f"{n}", "x" * 500) for n in range(500)], NOW)
-    assert problems_of(place_of(path)) == []
+    assert await ledger.problems() == []
     await ledger.close()
     spoil(path, keep=4096 * 8)
     damaged = await open_ledger(path, read_only=True)
@@ -205,7 +205,7 @@ async def test_threads_and_loops_may_open_one_ledger_at_once(path: Path) -> None
     assert len(set(ids)) == 1
 
 
-@pytest.mark.parametrize("location", ["sqlite://", "sqlite:///:memory:", "://", "what is://this"])
+@pytest.mark.parametrize("location", ["sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "://", "what is://this"])
 def test_a_location_that_cannot_be_is_a_usage_error(location: str) -> None:
     with pytest.raises(UsageError):
         place_of(location)
@@ -251,3 +251,12 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 async def test_an_upsert_of_nothing_is_nothing(ledger: SqlLedger) -> None:
     await ledger._write(lambda connection: upsert(connection, entries, [], once=frozenset()))
+
+
+async def test_a_size_no_file_can_have_harms_its_own_job_alone(ledger: SqlLedger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a")], NOW)
+    (claim,) = await ledger.claim(["a"], NOW, NOW)
+    with pytest.raises(OverflowError):
+        await ledger.reserve(claim, "a.mp4", Promise(size=2**63))
+    assert await ledger.reserve(claim, "a.mp4", Promise(size=2**63 - 1))
