@@ -17,6 +17,7 @@ from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
+from syncer.ledger.engine import place_of
 from syncer.reporting.log import quieten_libraries
 from syncer.reporting.metrics import write_metrics
 from syncer.reporting.notify import load_apprise, notify
@@ -169,7 +170,8 @@ def _root(settings: Settings) -> Path:
 
 
 def _exists(ledger: str) -> bool:
-    return "://" in ledger or Path(ledger).exists()
+    path = place_of(ledger).path
+    return path is None or path.exists()
 
 
 def _filter(settings: Settings) -> JobFilter:

@@ -105,18 +105,20 @@ def words(value: Any) -> tuple[str, ...]:
 
 def moment(value: Any) -> datetime:
     """A time in UTC from an ISO date or time, or from how long ago it was: `2026-11-01`, `36h`, `7d`."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     word = str(value).strip()
     match = _DURATION.fullmatch(word)
-    if match is not None and match[2]:
-        return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _SECONDS[match[2].lower()])
     try:
-        found = datetime.fromisoformat(word)
-    except ValueError:
+        if match is not None and match[2]:
+            return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _SECONDS[match[2].lower()])
+        found = _in_utc(datetime.fromisoformat(word))
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{value!r} is no time.", hint="Write 2026-11-01, 2026-11-01T12:00Z, or 7d for a week ago."
         ) from None
+    return found
+
+
+def _in_utc(found: datetime) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("exit_code", sa.Integer),
         sa.Column("complete", sa.Boolean, nullable=False, server_default=sa.false()),
         *(sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0")) for name in _PASS_COUNTS),
-        sa.PrimaryKeyConstraint("id", name="pk_passes"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passes")),
     )
     op.create_table(
         "ledger_info",
@@ -36,8 +36,8 @@ def upgrade() -> None:
         sa.Column("ledger_id", sa.Text, nullable=False),
         sa.Column("destination_id", sa.Text),
         sa.Column("destination_location", sa.Text),
-        sa.PrimaryKeyConstraint("id", name="pk_ledger_info"),
-        sa.CheckConstraint("id = 1", name="ck_ledger_info_one_row"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_info")),
+        sa.CheckConstraint("id = 1", name=op.f("ck_ledger_info_one_row")),
     )
 
 
@@ -76,8 +76,8 @@ def _create_entries() -> None:
         sa.Column("sha256", sa.Text),
         sa.Column("stored_at", sa.DateTime(timezone=True)),
         sa.Column("verified_at", sa.DateTime(timezone=True)),
-        sa.PrimaryKeyConstraint("id", name="pk_entries"),
-        sa.UniqueConstraint("path_key", name="uq_entries_path_key"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
+        sa.UniqueConstraint("path_key", name=op.f("uq_entries_path_key")),
     )
     op.create_index("ix_entries_due", "entries", ["state", "parked", "due_by"])
 

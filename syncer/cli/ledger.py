@@ -199,6 +199,8 @@ def retry_command(settings: Settings, *, ids: tuple[str, ...], states: tuple[str
 
 
 async def _put_back(settings: Settings, ids: tuple[str, ...], states: list[State]) -> list[str]:
+    async with _opened(settings, read_only=True):
+        pass  # there is one: putting back must not make it
     async with _opened(settings, read_only=False) as ledger:
         return await ledger.put_back(ids or None, () if ids else states or RETRIED)
 

@@ -29,6 +29,11 @@ Messages never carry a key or a link's query string: whoever raises puts in host
 
 from datetime import datetime
 
+from syncer.core.text import one_line
+
+LONGEST = 1000
+"""Columns of a message."""
+
 
 class SyncerError(Exception):
     """Base of all. `hint` says what to do next; `exit_code` is the process's when nothing graver happened."""
@@ -37,8 +42,9 @@ class SyncerError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # A server's words may be among them, and what it sends must not speak to the terminal.
+        self.message = one_line(message, LONGEST)
+        self.hint = one_line(hint, LONGEST)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

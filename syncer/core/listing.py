@@ -206,9 +206,11 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
         settled, unexplained, moving = False, 0, False
         unsure, thorough = not proven, gap
     else:
-        unexplained = 0 if walk.thorough or walk.stuck else max(0, walk.pushed - walk.found)
+        # A server that goes its own way shows pages again for reasons of its own; only news count there.
+        repeats = walk.stuck or walk.own_pages
+        unexplained = 0 if walk.thorough or repeats else max(0, walk.pushed - walk.found)
         unsure = walk.unsure and not (walk.thorough and proven)
-        moving = walk.moving or walk.found > 0 or (walk.pushed > 0 and not walk.stuck)
+        moving = walk.moving or walk.found > 0 or (walk.pushed > 0 and not repeats)
         thorough = gap or unexplained > 0 or (unsure and moving)
         settled = walk.found == 0 and not thorough
     if settled or walk.round >= MAX_ROUNDS:

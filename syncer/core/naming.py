@@ -71,9 +71,12 @@ def check_template(template: str) -> None:
     """Raises UsageError where a template names unknown fields, leaves the destination, or can't tell jobs apart."""
     hint = "Fields are {created:%Y-%m-%d}, {stem}, {name}, {id} and {ext}; `/` separates folders."
     try:
-        fields = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        found = [(name, spec, way) for _, name, spec, way in Formatter().parse(template) if name is not None]
     except ValueError as error:
         raise UsageError(f"The name template {template!r} cannot be read: {error}.", hint=hint) from None
+    if any(way or "{" in (spec or "") or (spec and name != "created") for name, spec, way in found):
+        raise UsageError(f"Only {{created}} takes a format in the name template {template!r}.", hint=hint)
+    fields = {name for name, _, _ in found}
     unknown = fields - _FIELDS
     if unknown:
         raise UsageError(f"The name template {template!r} has unknown fields: {', '.join(sorted(unknown))}.", hint=hint)
@@ -103,13 +106,12 @@ def path_for(
     stem = _cut(_clean(stem), _STEM_BYTES) or "untitled"
     fields: dict[str, object] = {"stem": stem, "name": stem + ext, "id": safe_id, "ext": ext}
     filled: list[str] = []
-    parts = naming.template.split("/")
-    for position, template in enumerate(parts):
-        is_last = position == len(parts) - 1
-        text = _fill(template, fields, created_at)
-        if is_last and variant and "{id" not in template:
-            text = _insert_before(text, ext, f" [{safe_id}]")
-        part = _part(text, ext if is_last else "")
+    # No field has a `/` of its own by now, so those there are separate folders.
+    texts = _fill(naming.template, fields, created_at).split("/")
+    if variant and "{id" not in naming.template.rpartition("/")[2]:
+        texts[-1] = _insert_before(texts[-1], ext, f" [{safe_id}]")
+    for position, text in enumerate(texts):
+        part = _part(text, ext if position == len(texts) - 1 else "")
         if part != UNDATED or not filled or filled[-1] != UNDATED:
             filled.append(part)
     return "/".join(filled)

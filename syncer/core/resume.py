@@ -5,6 +5,7 @@ for a little more than it lacks: the overlap is compared with the bytes on disk 
 even a storage without validators cannot glue two versions of a file together.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -212,7 +213,8 @@ def _promise_of(answer: Answer, held: Promise) -> Promise:
     )
 
 
-_PAGE_OPENINGS = (b"<!doctype", b"<html", b"<?xml", b"<error", b"<head", b"<body", b"{", b"[")
+_MARKUP = (b"<", b"\xff\xfe<\0", b"\xfe\xff\0<")
+_JSON = re.compile(rb"""\{\s*["}]|\[\s*[\[{"\]]""")
 
 
 def looks_like_page(opening: bytes) -> bool:
@@ -221,8 +223,8 @@ def looks_like_page(opening: bytes) -> bool:
     No video container begins so: MP4 and MOV begin with a box length, WebM and Matroska with 1A 45 DF A3,
     MPEG-TS with 47, AVI with RIFF, MP3 with ID3 or FF.
     """
-    text = opening.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
-    return text.startswith(_PAGE_OPENINGS)
+    text = opening.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    return text.startswith(_MARKUP) or _JSON.match(text) is not None
 
 
 def check_whole(promise: Promise, size: int, digests: dict[str, str]) -> FetchError | None:

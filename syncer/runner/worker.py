@@ -49,6 +49,9 @@ from syncer.runner.parts import Counts, Parts, Rules
 
 _log = logging.getLogger(__name__)
 
+FRUITLESS = 3
+"""Tries of a pass that got nowhere with a partial because of what the storage answered, before it is given up."""
+
 MOST_NAMES = 100
 """Names tried for one file before it is given up for this pass: only ill will takes that many."""
 
@@ -93,7 +96,10 @@ class Worker:
             return recovered
         link, renewed, refusal = claim.entry.link, False, None
         if link is not None and _has_died(link, self._parts.clock.now()):
-            link = None
+            answer = await self._relink_early(claim, link)
+            if not isinstance(answer, Link):
+                return answer
+            link, renewed = answer, answer is not claim.entry.link
         while True:
             if link is None:
                 answer = await self._relink(claim, refusal)
@@ -144,6 +150,16 @@ class Worker:
             parts.observer.notify(LinkRenewed(entry.id, _label(claim)))
         return job.link
 
+    async def _relink_early(self, claim: Claim, dead: Link) -> Link | Outcome:
+        """A link in place of one that is dead by its own word; that one, where the API has no other to give.
+
+        Clocks differ, and only the storage's refusal decides (I7).
+        """
+        try:
+            return await self._relink(claim, refused=None)
+        except FetchError:
+            return dead
+
     async def _give_up(self, claim: Claim, reason: str) -> Outcome:
         """The link was refused after a relink (I7): lost, unless the user lets the job be made again."""
         if not self._rules.regenerate:
@@ -167,7 +183,7 @@ class Worker:
             file = self._stored_file(path, partial.size, digests["sha256"], promise)
         except FetchError as error:
             gauge.stop(partial.size)
-            if not error.keep_partial:
+            if not error.keep_partial or self._is_hopeless(claim, error, partial.size):
                 gauge.stop(0)
                 await partial.discard()
             raise
@@ -175,6 +191,11 @@ class Worker:
             await partial.close()
         await self._parts.destination.enlist(claim.entry.id, claim.entry.name, file)
         return Stored(file)
+
+    def _is_hopeless(self, claim: Claim, error: FetchError, on_disk: int) -> bool:
+        """Whether a storage has refused to go on with a partial for so long that only a new start can help."""
+        fruitless = claim.entry.tries >= min(FRUITLESS, self._rules.policy.tries)
+        return isinstance(error, NotTheFile) and on_disk > 0 and fruitless
 
     async def _fill(self, claim: Claim, link: Link, partial: Partial, gauge: "Gauge") -> tuple[Promise, str]:
         """Bring the partial to its full length; what was promised of it, and the path reserved for it."""

@@ -245,6 +245,7 @@ def _checked_base(text: str) -> httpx.URL:
     problem = ""
     try:
         url = httpx.URL(text.strip())
+        _ = url.host  # decoded here, and a name may not be decodable
     except (httpx.InvalidURL, ValueError, TypeError):
         url, problem = httpx.URL(), "it is no URL"
     if not problem and (url.scheme not in ("http", "https") or not _HOST.fullmatch(url.raw_host)):

@@ -10,7 +10,7 @@ from helpers.site import CREATED, jobs
 from syncer.core.events import EntryMalformed, FileStored, ListingEnded
 from syncer.sandbox.faults import Kind, Op, When
 from syncer.sandbox.faults_api import Malformed, NoLink
-from syncer.sandbox.faults_storage import Changed
+from syncer.sandbox.faults_storage import Changed, WrongRange
 from syncer.sandbox.faults_wire import Cut, ErrorPage, PageForm, Slow, Stall, Status
 from syncer.sandbox.fixtures import hostile_jobs
 from syncer.sandbox.model import JobStatus, LinkOrigin, LinkRules, PageRules, Rules, SandboxJob
@@ -171,6 +171,23 @@ async def test_a_dead_link_is_renewed_by_the_api_and_the_same_partial_goes_on(si
     second = await here.sync()
     assert (second.exit_code, second.transfer.relinked, second.transfer.resumed) == (0, 1, 1)
     assert len(here.sandbox.log.requests(Kind.API, Op.GET)) == 1
+    await here.check_whole()
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_link_that_says_it_died_is_tried_where_the_api_has_no_other(site, status):
+    links = LinkRules(origin=LinkOrigin.COMPLETION, ttl=timedelta(hours=24), early=timedelta(hours=-10))
+    old = [replace(job, created_at=datetime.now(UTC) - timedelta(hours=25)) for job in jobs(1)]
+    silent = Status(status=status, when=When(ops=frozenset({Op.GET})))
+    here = site(old, faulty(api=(silent,), rules=Rules(links=links)), tries="2")
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored) == (0, 1)
+
+
+async def test_a_storage_that_never_gets_a_range_right_is_asked_for_the_whole_file(site):
+    here = site(jobs(1, size=900_000), faulty(Cut(when=ONCE), WrongRange(when=When(ranged=True))))
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored) == (0, 1)
     await here.check_whole()
 
 

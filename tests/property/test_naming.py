@@ -14,7 +14,15 @@ NAMES = st.one_of(st.none(), st.text(max_size=400), st.text(alphabet='./\\:*?"<>
 IDS = st.one_of(st.text(min_size=1, max_size=300), st.text(alphabet="./\\aA~ ", min_size=1, max_size=20))
 TIMES = st.one_of(st.none(), st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 TEMPLATES = st.sampled_from(
-    [DEFAULT_TEMPLATE, "{stem}{ext}", "{name}", "{created:%Y-%m-%d} {id}{ext}", "a/{id}/{stem}{ext}", "{stem}/{name}"],
+    [
+        DEFAULT_TEMPLATE,
+        "{stem}{ext}",
+        "{name}",
+        "{created:%Y-%m-%d} {id}{ext}",
+        "a/{id}/{stem}{ext}",
+        "{stem}/{name}",
+        "{created:%Y/%m}/{id}",
+    ],
 )
 WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
 

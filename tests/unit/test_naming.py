@@ -64,7 +64,21 @@ def test_a_variant_of_a_bare_template_tells_the_job_apart():
 
 @pytest.mark.parametrize(
     "template",
-    ["{colour}", "{created:%Y}", "../{id}", "/{id}", "{id}/", "a//{id}", "{id", ".syncer/{id}", "{id}/..", "fixed.mp4"],
+    [
+        "{colour}",
+        "{created:%Y}",
+        "../{id}",
+        "/{id}",
+        "{id}/",
+        "a//{id}",
+        "{id",
+        ".syncer/{id}",
+        "{id}/..",
+        "fixed.mp4",
+        "{stem:>40}",
+        "{created:{id}}{id}",
+        "{stem!r}",
+    ],
 )
 def test_templates_that_cannot_work_are_refused(template):
     with pytest.raises(UsageError) as caught:
@@ -103,3 +117,8 @@ def test_what_an_extension_is(name, parts):
 )
 def test_where_an_extension_comes_from(content_type, url, ext):
     assert extension_for(content_type, url) == ext
+
+
+def test_folders_may_come_from_the_date_too():
+    assert named("film.mp4", template="{created:%Y/%m/%d}/{name}") == "2026/11/05/film.mp4"
+    assert named("film.mp4", template="{created:%Y/%m/%d}/{name}", created=None) == "undated/film.mp4"

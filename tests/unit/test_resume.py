@@ -134,14 +134,38 @@ def test_a_part_of_unknown_total_promises_what_its_range_says():
 
 @pytest.mark.parametrize(
     "opening",
-    [b"<!DOCTYPE html>", b"  \r\n<html>", b"<?xml version", b'{"success": false}', b"[]", b"\xef\xbb\xbf<Error>"],
+    [
+        b"<!DOCTYPE html>",
+        b"  \r\n<html>",
+        b"<?xml version",
+        b'{"success": false}',
+        b"[]",
+        b"\xef\xbb\xbf<Error>",
+        b"<h1>403",
+        b"<!-- proxy -->",
+        "<html>".encode("utf-16"),
+        b"{}",
+        b"[ {",
+    ],
 )
 def test_pages_are_known_by_their_opening(opening):
     assert looks_like_page(opening)
 
 
 @pytest.mark.parametrize(
-    "opening", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF....AVI ", b"G@\x11\x10", b"ID3\x04", b"", b"\xff\xfb"]
+    "opening",
+    [
+        b"\0\0\0\x20ftypisom",
+        b"\x1aE\xdf\xa3",
+        b"RIFF....AVI ",
+        b"G@\x11\x10",
+        b"ID3\x04",
+        b"",
+        b"\xff\xfb",
+        b"\xff\xfe\x90\0",
+        b"{binary",
+        b"[1",
+    ],
 )
 def test_videos_are_no_pages(opening):
     assert not looks_like_page(opening)
