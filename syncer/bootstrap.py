@@ -64,7 +64,7 @@ async def sync(
 
 async def _one_pass(settings: Settings, observer: Observer, stop: Stop | None) -> tuple[Report, int | None]:
     """The report of the pass, and the exit code of the one before it."""
-    root, key = _root(settings), resolve_key(settings)
+    root, key = _root(settings), await asyncio.to_thread(resolve_key, settings)
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings.ledger_location)
         stack.push_async_callback(ledger.close)
@@ -89,7 +89,7 @@ async def plan(settings: Settings) -> Forecast:
     Raises KeyRefused, ListingFailed and LedgerError; UsageError for settings that cannot be used.
     """
     quieten_libraries()
-    key, clock = resolve_key(settings), SystemClock()
+    key, clock = await asyncio.to_thread(resolve_key, settings), SystemClock()
     free_bytes = await asyncio.to_thread(_free_bytes, settings)
     with tempfile.TemporaryDirectory(prefix="syncer-plan-") as folder:
         location = settings.ledger_location

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -217,6 +217,11 @@ def resolve_key(settings: Settings) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(f"The API key from {place} has characters that no key has.", hint="One line, nothing else.")
     return key
+
+
+def with_key(settings: Settings) -> Settings:
+    """The settings with the key itself in them, so that it is asked for once. Raises UsageError."""
+    return replace(settings, api_key=resolve_key(settings), api_key_file=None, api_key_command=None)
 
 
 def _key_from_file(path: Path) -> str:

@@ -1,14 +1,22 @@
 """The command line: argv to command to exit code."""
 
 import os
+import signal
 import sys
+from types import FrameType
 
 from syncer.core.errors import SyncerError
 
 
 def main() -> None:
     """Entry point of `syncer`: every error is one sentence and a way out, every exit code one of the documented."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(_run(sys.argv[1:]))
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    """SIGTERM outside a pass; a pass has its own way to stop."""
+    raise SystemExit(128 + number)
 
 
 def _run(argv: list[str]) -> int:

@@ -6,7 +6,7 @@ import click
 
 from syncer.bootstrap import plan
 from syncer.cli.shared import API, API_LINE, CHOICE, LEDGER, emit_json, json_option, run_async, takes_settings
-from syncer.config import Settings
+from syncer.config import Settings, with_key
 from syncer.core.text import one_line
 from syncer.reporting.units import human_bytes, human_seconds, plural
 from syncer.runner.planning import Forecast
@@ -25,7 +25,7 @@ Sizes are known only of files that were begun; the others are estimated by the m
 @json_option
 def plan_command(settings: Settings, *, as_json: bool) -> int:
     """Tell what `syncer run` would fetch now. Lists the jobs; writes neither ledger nor destination."""
-    forecast = run_async(plan(settings))
+    forecast = run_async(plan(with_key(settings)))
     if as_json:
         emit_json(to_json(forecast))
         return 0

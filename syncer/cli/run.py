@@ -9,7 +9,7 @@ from tqdm import tqdm
 from syncer.bootstrap import sync
 from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
 from syncer.cli.signals import stopping
-from syncer.config import Settings
+from syncer.config import Settings, with_key
 from syncer.core.ports import Observer
 from syncer.core.report import Report
 from syncer.reporting.files import check_report_target, write_report
@@ -39,7 +39,7 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
     if settings.report:
         check_report_target(settings.report)
     observer = choose_observer(quiet=quiet, verbose=verbose, progress=progress)
-    report = run_async(run_pass(settings, observer))
+    report = run_async(run_pass(with_key(settings), observer))
     return finish(report, settings.report, quiet=quiet)
 
 

@@ -213,7 +213,8 @@ def _promise_of(answer: Answer, held: Promise) -> Promise:
     )
 
 
-_MARKUP = (b"<", b"\xff\xfe<\0", b"\xfe\xff\0<")
+_WIDE_MARKUP = (b"\xff\xfe<\0", b"\xfe\xff\0<")  # UTF-16
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _JSON = re.compile(rb"""\{\s*["}]|\[\s*[\[{"\]]""")
 
 
@@ -223,8 +224,10 @@ def looks_like_page(opening: bytes) -> bool:
     No video container begins so: MP4 and MOV begin with a box length, WebM and Matroska with 1A 45 DF A3,
     MPEG-TS with 47, AVI with RIFF, MP3 with ID3 or FF.
     """
+    if opening.startswith(_WIDE_MARKUP):
+        return True
     text = opening.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-    return text.startswith(_MARKUP) or _JSON.match(text) is not None
+    return _CONTROL.search(text) is None and (text.startswith(b"<") or _JSON.match(text) is not None)
 
 
 def check_whole(promise: Promise, size: int, digests: dict[str, str]) -> FetchError | None:

@@ -13,7 +13,7 @@ from helpers.site import jobs
 from syncer import __version__
 from syncer.cli.root import COMMANDS
 from syncer.sandbox.faults import Kind, When
-from syncer.sandbox.faults_wire import ErrorPage, Slow, Status
+from syncer.sandbox.faults_wire import Delay, ErrorPage, Slow, Status
 from syncer.sandbox.scenarios import HEALTHY, Scenario
 
 SLOW = Scenario("slow", storage=(Slow(rate=400_000, shared=True),))
@@ -343,3 +343,27 @@ class TestSandboxAndDemo:
         again = here.command("demo", "--files", 4, "--rate", 1000)
         assert again.returncode == 0
         assert here.sandbox.log.requests(Kind.STORAGE) == []
+
+
+class TestEarlySignals:
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_key_command_that_hangs_can_be_left(self, site, number, code):
+        here = site()
+        asked = here.folder / "asked"
+        command = f"sh -c 'touch {asked}; exec sleep 60'"
+        process = here.start("run", here.dest, "--api-key-command", command)
+        here.until(asked.exists)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == code, err
+        assert "Traceback" not in err
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_listing_that_does_not_answer_can_be_left(self, site, number, code):
+        here = site(jobs(1), Scenario("t", api=(Delay(seconds=60),)))
+        process = here.start("run", here.dest, "--report", "-")
+        here.until(lambda: here.sandbox.log.requests(Kind.API))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == code, err
+        assert json.loads(out)["exit_code"] == code

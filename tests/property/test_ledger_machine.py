@@ -81,10 +81,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.store = Store()
         self.claims: list[tuple[Claim, Claim]] = []
         self.states: dict[str, State] = {}
+        self.open()
 
     @initialize(page=pages)
     def start(self, page: list[Sighting]) -> None:
-        self.open()
         self.record(page, NOW)
         self.states = {entry.id: entry.state for entry in self.seen()}
 
@@ -193,9 +193,11 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all((entry.stored is not None) == (entry.state is State.STORED) for entry in entries)
 
     def teardown(self) -> None:
-        self.runner.run(self.real.close())
-        self.runner.close()
-        self.folder.cleanup()
+        try:
+            self.runner.run(self.real.close())
+        finally:
+            self.runner.close()
+            self.folder.cleanup()
 
 
 TestLedgerMachine = LedgerMachine.TestCase

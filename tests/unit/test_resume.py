@@ -165,6 +165,8 @@ def test_pages_are_known_by_their_opening(opening):
         b"\xff\xfe\x90\0",
         b"{binary",
         b"[1",
+        b"<\x07random",
+        b"{}\0",
     ],
 )
 def test_videos_are_no_pages(opening):
