@@ -4,7 +4,7 @@ import asyncio
 import random
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from syncer.reporting.notify import load_apprise, notify
 from syncer.reporting.observers import Observers
 from syncer.reporting.ping import Ping
 from syncer.reporting.summary import summarise
+from syncer.runner import adoption
+from syncer.runner.adoption import Adoption
 from syncer.runner.clock import SystemClock
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
@@ -107,6 +109,21 @@ async def plan(settings: Settings) -> Forecast:
                 return await forecast(source, copy, _filter(settings), clock, free_bytes)
         finally:
             await copy.close()
+
+
+async def adopt(settings: Settings, told: Callable[[str], None], *, dry_run: bool) -> Adoption:
+    """Bind the ledger to a destination that is filled already (see `runner.adoption`)."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        location = settings.ledger_location
+        if dry_run and not await asyncio.to_thread(_exists, location):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncer-adopt-"))
+            location = str(Path(folder) / "empty.db")
+        ledger = await open_ledger(location)
+        stack.push_async_callback(ledger.close)
+        destination = FolderDestination(_root(settings), clock=clock)
+        stack.push_async_callback(destination.close)
+        return await adoption.adopt(ledger, destination, clock, random.SystemRandom(), told, dry_run=dry_run)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ COMMANDS = {
     "status": ("syncer.cli.ledger", "Tell what the ledger knows, at a glance."),
     "list": ("syncer.cli.ledger", "List the jobs the ledger knows."),
     "retry": ("syncer.cli.ledger", "Put failed, lost or stored entries back for the next pass."),
+    "adopt": ("syncer.cli.adopt", "Take a destination that is filled already into a new ledger."),
     "ledger": ("syncer.cli.ledger", "Look after the ledger itself."),
     "demo": ("syncer.cli.demo", "A full sync against a built-in sandbox; nothing to set up."),
     "sandbox": ("syncer.cli.sandbox", "Run the stand-in for VideoDB by itself."),

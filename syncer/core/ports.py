@@ -177,6 +177,22 @@ class Destination(Protocol):
         ...
 
 
+class Archive(Destination, Protocol):
+    """A destination that was filled before, as seen by a ledger that is to take it over."""
+
+    async def marked(self) -> str | None:
+        """The id on the marker, whichever ledger's it is; None without a marker. Raises DestinationMissing."""
+        ...
+
+    async def rebind(self, ledger_id: str, destination_id: str) -> None:
+        """Put a new marker in the place of the old: from here on the folder is this ledger's alone."""
+        ...
+
+    def listed(self) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
+        """What the manifest says is there: id, name and file, the last word on each id."""
+        ...
+
+
 class Ledger(Protocol):
     """The memory. Every method is one transaction; what it returned is committed."""
 
@@ -235,6 +251,10 @@ class Ledger(Protocol):
 
     def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
         """Entries in the order of their ids, in bounded memory."""
+        ...
+
+    async def adopt(self, files: Sequence[tuple[str, str | None, StoredFile]]) -> list[str]:
+        """Take files that are there already into the ledger as stored: (id, name, file); the ids that were new."""
         ...
 
     async def close(self) -> None: ...

@@ -1,7 +1,7 @@
 """The Destination port for a folder, on a local disk or a NAS mount."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Self
 from syncer.core.model import StoredFile
 from syncer.core.ports import Clock
 from syncer.destination.digests import Digester
-from syncer.destination.manifest import Manifest, ManifestLine
+from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
 from syncer.destination.publish import Folders, split
@@ -50,6 +50,16 @@ class FolderDestination:
 
     async def bind(self, ledger_id: str, destination_id: str) -> None:
         await self._hands.do(self._site.bind, Marker(destination_id, ledger_id), self._clock.now())
+
+    async def marked(self) -> str | None:
+        return await self._hands.do(self._site.marked)
+
+    async def rebind(self, ledger_id: str, destination_id: str) -> None:
+        await self._hands.do(self._site.rebind, Marker(destination_id, ledger_id), self._clock.now())
+
+    async def listed(self) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
+        async for line in read_manifest(manifest_of(self._site.root)):
+            yield line.id, line.name, line.file
 
     async def prove(self, destination_id: str) -> None:
         await self._hands.do(self._site.prove, destination_id)

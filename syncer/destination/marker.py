@@ -26,6 +26,8 @@ from syncer.destination.system import (
 MARKER = f"{PRIVATE}/destination.json"
 VERSION = 1
 
+_NAME = MARKER.rpartition("/")[2]
+
 _MOST = 64 * 1024  # bytes of a marker that are read
 _WAY_OUT = (
     "Mount it, or give --dest the folder this ledger belongs to; "
@@ -79,6 +81,23 @@ class Site:
         if marker is not None:
             self._refuse_foreign(marker, ledger_id)
         return marker.id if marker else None
+
+    def marked(self) -> str | None:
+        """The id on the marker, whichever ledger's it is; None without a marker. Raises DestinationMissing."""
+        with translated(self.root), closing(self._open()) as fd:
+            marker = self._read(fd)
+        return marker.id if marker else None
+
+    def rebind(self, marker: Marker, at: datetime) -> None:
+        """Put this marker in the place of whatever marker is there, durably: the other ledger loses the folder."""
+        with translated(self.root), closing(self._open()) as fd:
+            make_folder(PRIVATE, fd)
+            with closing(self._open_private(fd)) as private:
+                draft, _ = self._draft(private, marker, at)
+                os.rename(draft, _NAME, src_dir_fd=private, dst_dir_fd=private)
+                sync_folder(private)
+            sync_folder(fd)
+        self.expected = marker.id
 
     def bind(self, marker: Marker, at: datetime) -> None:
         """Write the marker, durably; the folder is made if only its last part is missing."""
@@ -179,6 +198,16 @@ class Site:
 
     def _write(self, fd: int, private: int, marker: Marker, at: datetime) -> Marker:
         """The marker that is there afterwards: ours, or that of somebody who was quicker."""
+        draft, own = self._draft(private, marker, at)
+        try:
+            place((draft, private), (_NAME, private), own)
+        except FileExistsError:
+            os.unlink(draft, dir_fd=private)
+            return self._read(fd) or marker
+        return marker
+
+    def _draft(self, private: int, marker: Marker, at: datetime) -> tuple[str, os.stat_result]:
+        """The marker under a name of its own, fsynced: the name, and the file's stat."""
         said = {
             "version": VERSION,
             "id": marker.id,
@@ -190,10 +219,4 @@ class Site:
         with closing(os.open(draft, flags, 0o666, dir_fd=private)) as handle:
             write_all(handle, (json.dumps(said) + "\n").encode())
             os.fsync(handle)
-            own = os.fstat(handle)
-        try:
-            place((draft, private), (MARKER.rpartition("/")[2], private), own)
-        except FileExistsError:
-            os.unlink(draft, dir_fd=private)
-            return self._read(fd) or marker
-        return marker
+            return draft, os.fstat(handle)

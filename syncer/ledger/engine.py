@@ -93,7 +93,8 @@ def _translate(place: Place, error: Exception) -> LedgerError:
             kind = LedgerHeld if "locked" in signs else LedgerError
             return kind(f"The ledger {place} {sentence}.", hint=hint)
     return LedgerError(
-        f"The ledger {place} failed ({type(cause).__name__}).", hint="`syncer ledger check` may say why."
+        f"The ledger {place} failed ({type(cause).__name__}).",
+        hint="Check the disk it is on, and put a backup in its place.",
     )
 
 
@@ -109,7 +110,11 @@ _MEANINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("readonly", "read-only"), "cannot be written", "Check the permissions of the file and its folder."),
     (("unable to open",), "cannot be opened", "Check the path and the permissions of its folder."),
     (("no such table", "no such column"), "lacks tables it should have", _RESTORE),
-    (("disk i/o error",), "cannot be read or written: its disk fails", "Check the disk, then `syncer ledger check`."),
+    (
+        ("disk i/o error",),
+        "cannot be read or written: its disk fails",
+        "Check the disk, and put a backup in its place.",
+    ),
 )
 
 

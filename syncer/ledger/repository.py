@@ -1,7 +1,7 @@
 """The Ledger port over SQLAlchemy: each method one transaction, all of them on one thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -153,13 +153,9 @@ class SqlLedger:
         """Make failed, lost or named entries due again (see ledger.upkeep); their ids. Raises LedgerHeld."""
         return await self._call(self._alone, partial(upkeep.put_back, ids=ids, states=states))
 
-    async def adopt(self, files: Iterable[tuple[str, str | None, StoredFile]]) -> list[str]:
+    async def adopt(self, files: Sequence[tuple[str, str | None, StoredFile]]) -> list[str]:
         """Take published files in as stored: (id, name, file); the ids taken in. Raises LedgerHeld."""
         return await self._call(self._alone, partial(upkeep.adopt, files=files))
-
-    async def verified(self, ids: Sequence[str], at: datetime) -> None:
-        """Note that these files were read back and found right; harmless beside a pass."""
-        await self._write(upkeep.verified, ids, at)
 
     async def snapshot(self, folder: str | Path) -> Path:
         """A consistent copy of the ledger's file in `folder`, to work on without touching this one."""

@@ -1,7 +1,6 @@
-"""What a user does to the ledger on purpose, outside any pass: put back, adopt, note what was verified."""
+"""What a user does to the ledger on purpose, outside any pass: put back, adopt."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,13 +48,6 @@ def put_back(connection: sa.Connection, ids: Sequence[str] | None, states: Seque
         for chunk in chunked(i for i, old in found if old == state):
             connection.execute(sa.update(entries).where(entries.c.id.in_(chunk)).values(values))
     return sorted(i for i, _ in found)
-
-
-def verified(connection: sa.Connection, ids: Sequence[str], at: datetime) -> None:
-    """Note that these stored files were read back and found as they should be."""
-    for chunk in chunked(map(clean, ids)):
-        stored = (entries.c.id.in_(chunk), in_state(State.STORED))
-        connection.execute(sa.update(entries).where(*stored).values(verified_at=at))
 
 
 def adopt(connection: sa.Connection, files: Iterable[tuple[str, str | None, StoredFile]]) -> list[str]:

@@ -131,14 +131,6 @@ async def test_put_back_waits_for_no_pass(ledger: SqlLedger, tmp_path: Path) -> 
     await other.close()
 
 
-async def test_verified_is_noted_for_stored_files_alone(ledger: SqlLedger) -> None:
-    await a_pass(ledger, MIXED)
-    await ledger.verified(["a", "b"], NOW + HOUR)
-    a, b = await ledger.find(["a", "b"])
-    assert a.stored is not None
-    assert (a.stored.verified_at, b.stored) == (NOW + HOUR, None)
-
-
 async def test_adopting_takes_files_in_as_stored(ledger: SqlLedger) -> None:
     await a_pass(ledger, MIXED)
     files = [
