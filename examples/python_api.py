@@ -1,6 +1,6 @@
 """Use syncer from Python: one pass, with an observer that tells of each file as it arrives.
 
-    VIDEO_DB_API_KEY=sk-... python examples/python_api.py ~/Videos/videodb
+VIDEO_DB_API_KEY=sk-... python examples/python_api.py ~/Videos/videodb
 """
 
 import asyncio

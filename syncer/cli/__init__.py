@@ -5,13 +5,17 @@ import signal
 import sys
 from types import FrameType
 
+from syncer.cli.output import ensure_streams, flush_streams, say
 from syncer.core.errors import SyncerError
 
 
 def main() -> None:
     """Entry point of `syncer`: every error is one sentence and a way out, every exit code one of the documented."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_run(sys.argv[1:]))
+    ensure_streams()
+    code = _run(sys.argv[1:])
+    flush_streams()
+    sys.exit(code)
 
 
 def _terminate(number: int, _: FrameType | None) -> None:
@@ -26,10 +30,6 @@ def _run(argv: list[str]) -> int:
         code = syncer.main(args=argv, prog_name="syncer", standalone_mode=False)
     except SyncerError as error:
         return _say(str(error), error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output left; Python must not stumble over it again while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return _say("Stopped.", 130)
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback
@@ -60,5 +60,5 @@ def _other(error: Exception) -> int:
 def _say(text: str, code: int) -> int:
     from syncer.core.redact import redact  # noqa: PLC0415
 
-    sys.stderr.write(f"syncer: {redact(text)}\n")
+    say(f"syncer: {redact(text)}")
     return code

@@ -1,5 +1,6 @@
 """`syncer run`: one pass."""
 
+import os
 import sys
 from typing import Any
 
@@ -7,15 +8,18 @@ import click
 from tqdm import tqdm
 
 from syncer.bootstrap import sync
+from syncer.cli.output import flush_streams, say
 from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
 from syncer.cli.signals import stopping
 from syncer.config import Settings, with_key
+from syncer.core.errors import SyncerError
 from syncer.core.ports import Observer
-from syncer.core.report import Report
+from syncer.core.report import ExitCode, Report, not_begun
 from syncer.reporting.files import check_report_target, write_report
 from syncer.reporting.lines import Lines
 from syncer.reporting.progress import Bars
 from syncer.reporting.summary import summarise
+from syncer.runner.clock import SystemClock
 from syncer.runner.parts import Stop
 
 EPILOG = """\b
@@ -39,8 +43,23 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
     if settings.report:
         check_report_target(settings.report)
     observer = choose_observer(quiet=quiet, verbose=verbose, progress=progress)
-    report = run_async(run_pass(with_key(settings), observer))
-    return finish(report, settings.report, quiet=quiet)
+    try:
+        return run_async(_run_and_tell(with_key(settings), observer, quiet=quiet))
+    except SyncerError as error:
+        if settings.report:
+            # Last night's report must not stand there as if it were tonight's.
+            _write(not_begun(SystemClock().now(), error), settings.report)
+        raise
+
+
+async def _run_and_tell(settings: Settings, observer: Observer, *, quiet: bool) -> int:
+    report = await run_pass(settings, observer)
+    code = finish(report, settings.report, quiet=quiet)
+    if report.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        # All is written and let go of. A thread that hangs in a name lookup would hold up an orderly exit for long.
+        flush_streams()
+        os._exit(code)
+    return code
 
 
 async def run_pass(settings: Settings, observer: Observer, **parts: Any) -> Report:
@@ -61,8 +80,17 @@ def choose_observer(*, quiet: bool, verbose: int, progress: bool | None) -> Obse
 
 def finish(report: Report, target: str | None, *, quiet: bool) -> int:
     """Tell how the pass went, on standard error, and where asked for as JSON; its exit code."""
-    if target:
-        write_report(report, target)
     if not quiet or report.exit_code:
-        click.echo(summarise(report), err=True)
-    return report.exit_code
+        say(summarise(report))
+    written = _write(report, target) if target else True
+    return report.exit_code if written else report.exit_code or int(ExitCode.USAGE)
+
+
+def _write(report: Report, target: str) -> bool:
+    """Whether the report could be written; why it could not is said."""
+    try:
+        write_report(report, target)
+    except SyncerError as error:
+        say(f"syncer: {error}")
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ import click
 
 from syncer import config
 from syncer.options import BY_KEY, Option
+from syncer.reporting.files import to_text
 from syncer.reporting.log import configure, quieten_libraries
 
 T = TypeVar("T")
@@ -96,6 +96,5 @@ def emit_json(value: Any) -> None:
 
 
 def json_line(value: Any, indent: int | None = None) -> str:
-    """A value as JSON. Text that UTF-8 does not take is replaced."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """A value as JSON, fit for a terminal."""
+    return to_text(value, indent)

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Iterator
 
+from syncer.cli.output import say
 from syncer.runner.parts import Stop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,8 +24,8 @@ def stopping(stop: Stop) -> Iterator[None]:
             # Nothing is at stake: whatever a kill leaves behind heals on the next pass (I3).
             os._exit(128 + number)
         asked = True
-        sys.stderr.write("\nsyncer: stopping; partials are kept. Once more to stop at once.\n")
         stop.ask(128 + number)
+        say("\nsyncer: stopping; partials are kept. Once more to stop at once.")
 
     with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C stays the interpreter's own
         for number in SIGNALS:

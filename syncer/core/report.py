@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from syncer.core.errors import SyncerError
 from syncer.core.model import Listing, Tally
 
 VERSION = 1
@@ -144,6 +145,11 @@ class Report:
                 for f in self.failures
             ],
         }
+
+
+def not_begun(at: datetime, error: SyncerError) -> Report:
+    """The report of a pass that `error` kept from beginning: nothing was listed, and nothing is known."""
+    return Report(at, at, error.exit_code, Listing(), Tally(), Transfer(), Deadlines(), reason=str(error))
 
 
 def is_balanced(listing: Listing, jobs: Tally) -> bool:

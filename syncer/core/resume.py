@@ -134,7 +134,7 @@ def _refuse_bad_status(answer: Answer) -> None:
         return
     if status in (401, 403, 404, 410) or answer.expired_token:
         raise LinkRefused(f"{host} refused the link ({status}).")
-    if status in (408, 425, 429) or status >= 500:
+    if status in (408, 425, 429) or (status >= 500 and status not in (501, 505)):
         raise StorageBusy(f"{host} answered {status}.", retry_after=answer.retry_after)
     raise NotTheFile(f"{host} answered {status} instead of the file.")
 

@@ -16,7 +16,7 @@ class RetryPolicy:
     base: float = 1.0  # before the second try; doubled for each after it
     ceiling: float = 60.0
     patience: float = 120.0  # the longest Retry-After that one pass sits out
-    progress: int = 1024 * 1024  # bytes gained that make a failed try not count
+    progress: int = 128 * 1024  # bytes gained that make a failed try not count
 
 
 def backoff(tries: int, policy: RetryPolicy, jitter: float) -> float:

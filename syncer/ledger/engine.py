@@ -19,7 +19,7 @@ from syncer.core.errors import LedgerError, LedgerHeld, UsageError
 from syncer.ledger.lock import PassLock
 
 _MAGIC = b"SQLite format 3\0"
-_BUSY_SECONDS = 30.0
+_BUSY_SECONDS = 10.0
 _READS = {"syncer_reads": True}
 
 

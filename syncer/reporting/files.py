@@ -2,12 +2,23 @@
 
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from syncer.core.errors import UsageError
 from syncer.core.report import Report
+
+_UNSEEN = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def to_text(value: Any, indent: int | None = 2) -> str:
+    """A value as JSON that UTF-8 takes and a terminal can show: control and directional characters are escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def check_report_target(target: str) -> None:
@@ -24,13 +35,17 @@ def write_report(report: Report, target: str) -> None:
 
     Raises UsageError where the file cannot be written.
     """
-    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8"))
-        sys.stdout.flush()
-        return
-    path = Path(target)
+    text = to_text(report.to_json()) + "\n"
+    # A link is followed, and what is no plain file (a pipe, /dev/stdout) is written to and stays what it is.
+    path = Path(target).resolve()
     try:
+        if target == "-":
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
@@ -40,4 +55,4 @@ def write_report(report: Report, target: str) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UsageError(f"The report cannot be written to {path}: {error.strerror}.") from None
+        raise UsageError(f"The report cannot be written to {target}: {error.strerror}.") from None

@@ -174,7 +174,7 @@ class Pass:
             earliest = entry.deadline if earliest is None else min(earliest, entry.deadline)
             if entry.deadline <= now + AT_RISK and len(at_risk) < MOST_NAMED:
                 at_risk.append(entry.id)
-        lost = tuple(self._counts.lost[:MOST_NAMED])
+        lost = tuple(self._counts.lost)[:MOST_NAMED]
         return failures, Deadlines(earliest, tuple(at_risk), lost), count
 
 

@@ -48,7 +48,7 @@ class Counts:
     relinked: int = 0
     retries: int = 0
     recovered: int = 0
-    lost: list[str] = field(default_factory=list)
+    lost: dict[str, None] = field(default_factory=dict)  # ids, in order
 
     def transfer(self, failed: int) -> Transfer:
         """The report's form."""

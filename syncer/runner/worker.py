@@ -145,7 +145,6 @@ class Worker:
         if job.link is None:
             raise NoLink("no link")
         if entry.link is None or job.link.url != entry.link.url:
-            await parts.ledger.relink(claim, job.link)
             self._counts.relinked += 1
             parts.observer.notify(LinkRenewed(entry.id, _label(claim)))
         return job.link
@@ -222,6 +221,9 @@ class Worker:
     ) -> tuple[Promise, str]:
         (exchange, verdict), entry = reply, claim.entry
         promise = verdict.promise
+        if link != entry.link:
+            # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
+            await self._parts.ledger.relink(claim, link)
         tail, keep = b"", 0
         if isinstance(verdict, resume.Append):
             tail, keep = await partial.tail(verdict.overlap), partial.size
@@ -243,10 +245,12 @@ class Worker:
         await offload(intake.finish)
         return promise, path
 
-    async def _reserve(self, claim: Claim, promise: Promise, extension: str, after: str | None = None) -> str:
+    async def _reserve(
+        self, claim: Claim, promise: Promise, extension: str, *, after: str | None = None, reason: str = ""
+    ) -> str:
         """A path that nothing else has, in the ledger and on disk; committed before the first byte is kept.
 
-        `after` is a path that turned out to be taken.
+        `after` is a path that turned out to be taken, and `reason` says why.
         """
         entry, parts = claim.entry, self._parts
         new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
@@ -255,7 +259,7 @@ class Worker:
                 continue
             if await parts.ledger.reserve(claim, path, promise):
                 return path
-        raise NameTaken("Every name for this file is taken in the destination.")
+        raise NameTaken(reason or "Every name for this file is taken in the destination, or its folder cannot be used.")
 
     def _name(self, claim: Claim, extension: str, variant: int) -> str:
         entry = claim.entry
@@ -269,14 +273,16 @@ class Worker:
             # Sent without a length, it has one now; were it not in the ledger, a kill from here on could not heal.
             promise = replace(promise, size=partial.size)
             await self._parts.ledger.reserve(claim, path, promise)
+        reason = ""
         for _ in range(MOST_NAMES):
             try:
                 await partial.publish(path, claim.entry.created_at)
-            except NameTaken:
-                path = await self._reserve(claim, promise, extension, after=path)
+            except NameTaken as taken:
+                reason = taken.message
+                path = await self._reserve(claim, promise, extension, after=path, reason=reason)
             else:
                 return path
-        raise NameTaken("Every name for this file is taken in the destination.")
+        raise NameTaken(reason)
 
     def _stored_file(self, path: str, size: int, sha256: str, promise: Promise) -> StoredFile:
         return StoredFile(path, size, sha256, promise.etag, self._parts.clock.now())
@@ -316,7 +322,7 @@ class Worker:
             case Park(reason):
                 observer.notify(FetchFailed(entry.id, label, reason, entry.attempts, None))
             case Lose(reason):
-                counts.lost.append(entry.id)
+                counts.lost[entry.id] = None
                 observer.notify(EntryLost(entry.id, label, reason))
             case Follow(status, reason):
                 observer.notify(EntryFollowed(entry.id, label, status, reason))

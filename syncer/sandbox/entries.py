@@ -28,7 +28,10 @@ def link_of(job: SandboxJob, rules: LinkRules, secret: bytes, now: datetime, *, 
     """A signed link to the job's file on `host` (scheme, name, port)."""
     ended = job.completed_at or job.created_at or now
     fresh = rules.origin is LinkOrigin.REQUEST or (rules.origin is LinkOrigin.LOOKUP and lookup)
-    path, query = sign(secret, job.id, rules.form, now if fresh else ended, rules.ttl, job.generation)
+    # A list that signs nothing anew shows the link it has always shown, whatever was looked up meanwhile.
+    stays = rules.origin is LinkOrigin.LOOKUP and not lookup
+    generation = 0 if stays else job.generation
+    path, query = sign(secret, job.id, rules.form, now if fresh else ended, rules.ttl, generation)
     return f"{host}{path}?{query}"
 
 

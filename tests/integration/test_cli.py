@@ -345,6 +345,63 @@ class TestSandboxAndDemo:
         assert here.sandbox.log.requests(Kind.STORAGE) == []
 
 
+class TestBrokenOutput:
+    """Nobody listens: the pass goes on, and its exit code is its own."""
+
+    REFUSED = Scenario("t", storage=(Status(status=403, when=When(jobs=frozenset({"job-001"}))),))
+
+    @pytest.mark.parametrize(
+        "tail", ["--report - | true", "2>&1 | true", "--report - >&-", "2>&-", "--report - > /dev/full", "2> /dev/full"]
+    )
+    def test_output_that_fails_does_not_change_the_exit_code(self, site, tail):
+        here = site(jobs(2, size=1000), self.REFUSED)
+        script = f"set -o pipefail; {sys.executable} -m syncer run {here.dest} {tail}"
+        done = subprocess.run(
+            ["bash", "-c", script], env=here.environ(), capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 7
+        assert len(here.files()) == 1
+
+    def test_a_signal_is_heard_when_standard_error_is_gone(self, site):
+        here = site(jobs(2, size=2_000_000), SLOW)
+        script = f"exec {sys.executable} -m syncer run {here.dest}"
+        process = subprocess.Popen(["bash", "-c", script], env=here.environ(), stderr=subprocess.PIPE)
+        process.stderr.close()
+        here.until(lambda: any(path.stat().st_size > 100_000 for path in here.partials()))
+        process.terminate()
+        assert process.wait(timeout=20) == 143
+
+    def test_a_report_that_can_no_longer_be_written_is_told(self, site):
+        here = site(jobs(1, size=2_000_000), SLOW)
+        folder = here.folder / "reports"
+        folder.mkdir()
+        process = here.start("run", here.dest, "--report", folder / "report.json")
+        here.until(here.partials)
+        folder.rmdir()
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "Fetched 1 file" in err
+        assert "The report cannot be written" in err
+
+    def test_a_pass_that_cannot_begin_leaves_no_stale_report(self, site):
+        here = site(jobs(1, size=1000))
+        target = here.folder / "report.json"
+        assert here.command("run", here.dest, "--report", target).returncode == 0
+        here.ledger.write_bytes(b"no database" * 100)
+        assert here.command("run", here.dest, "--report", target).returncode == 9
+        report = json.loads(target.read_text())
+        assert (report["exit_code"], report["listing"]["complete"]) == (9, False)
+
+    def test_a_link_and_a_pipe_stay_what_they_are(self, site):
+        here = site(jobs(1, size=1000))
+        link, real = here.folder / "link.json", here.folder / "real.json"
+        link.symlink_to(real)
+        assert here.command("run", here.dest, "--report", link).returncode == 0
+        assert link.is_symlink()
+        assert json.loads(real.read_text())["exit_code"] == 0
+        assert here.command("run", here.dest, "--report", "/dev/null").returncode == 0
+
+
 class TestEarlySignals:
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_key_command_that_hangs_can_be_left(self, site, number, code):

@@ -163,7 +163,7 @@ async def test_a_storage_that_asks_for_more_time_than_a_pass_has_is_left_in_peac
 async def test_a_dead_link_is_renewed_by_the_api_and_the_same_partial_goes_on(site):
     links = LinkRules(origin=LinkOrigin.LOOKUP, ttl=timedelta(hours=24))
     scenario = faulty(Cut(when=ONCE), rules=Rules(links=links))
-    old = [replace(job, created_at=datetime.now(UTC) - timedelta(hours=23)) for job in jobs(1, size=1_500_000)]
+    old = [replace(job, created_at=datetime.now(UTC) - timedelta(hours=23)) for job in jobs(1, size=200_000)]
     here = site(old, scenario, tries="1")
     first = await here.sync()
     assert (first.exit_code, first.transfer.relinked) == (6, 0)
@@ -202,6 +202,26 @@ async def test_what_stays_refused_after_a_relink_is_lost_by_name_and_a_living_li
     here.sandbox.advance(timedelta(minutes=1))
     back = await here.sync()
     assert (back.exit_code, back.jobs.stored, back.jobs.lost) == (0, 3, 0)
+    await here.check_whole()
+
+
+async def test_a_lost_job_stays_lost_while_the_list_shows_the_same_dead_link(site):
+    rules = Rules(links=LinkRules(origin=LinkOrigin.LOOKUP))
+    here = site(jobs(1), faulty(Status(status=403), rules=rules))
+    here.sandbox.store.put(replace(here.sandbox.store.get("job-000"), created_at=datetime.now(UTC)))
+    first = await here.sync()
+    assert (first.exit_code, first.deadlines.lost) == (7, ("job-000",))
+    asked = len(here.storage_requests())
+    second = await here.sync()
+    assert (second.exit_code, second.jobs.lost, second.deadlines.lost) == (0, 1, ())
+    assert len(here.storage_requests()) == asked == 2
+
+
+async def test_a_line_that_breaks_again_and_again_still_brings_a_file_home(site):
+    here = site(jobs(1, size=4_000_000), faulty(Cut(after=500_000)), tries="2")
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored) == (0, 1)
+    assert report.transfer.resumed >= 7
     await here.check_whole()
 
 

@@ -109,6 +109,7 @@ def test_another_version_or_no_such_range_drops_the_partial(answer):
         (Answer(status=429, host="h"), StorageBusy),
         (Answer(status=500, host="h"), StorageBusy),
         (Answer(status=503, host="h", content_type="text/html"), StorageBusy),
+        (Answer(status=501, host="h"), NotTheFile),
     ],
 )
 def test_what_is_good_for_nothing_says_why(answer, error):
