@@ -65,6 +65,7 @@ def _create_entries() -> None:
         sa.Column("not_before", sa.DateTime(timezone=True)),
         sa.Column("ordered", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("last_error", sa.Text),
+        sa.Column("regenerations", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("path", sa.Text),
         sa.Column("path_key", sa.Text),
         sa.Column("size", sa.BigInteger),

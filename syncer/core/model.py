@@ -129,6 +129,7 @@ class Entry:
     tries: int = 0  # claims in the pass that claimed it last
     not_before: datetime | None = None
     last_error: str | None = None
+    regenerations: int = 0  # how often VideoDB was asked to make it again, at the user's leave
     path: str | None = None  # reserved by the first answer, kept for good
     promise: Promise = field(default_factory=Promise)
     stored: StoredFile | None = None
@@ -198,10 +199,11 @@ class HandBack:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """VideoDB no longer calls the job done; the entry follows it."""
+    """VideoDB no longer calls the job done, or was asked to make it again; the entry follows it."""
 
     status: RemoteStatus
     reason: str
+    regenerated: bool = False
 
 
 Outcome = Stored | Retry | Park | Lose | HandBack | Follow

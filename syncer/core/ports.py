@@ -239,6 +239,10 @@ class Ledger(Protocol):
         """Write how a claim ended. Raises StaleClaim."""
         ...
 
+    async def regenerated(self, job_id: str) -> None:
+        """Note that VideoDB makes again a job that it had failed to make."""
+        ...
+
     async def tally(self) -> Tally:
         """The jobs this pass listed, by state; claimed ones count as pending."""
         ...

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from syncer.core.errors import FetchError, NoLink
-from syncer.core.model import Park, Retry
+from syncer.core.model import Entry, Park, Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,15 @@ class RetryPolicy:
     ceiling: float = 60.0
     patience: float = 120.0  # the longest Retry-After that one pass sits out
     progress: int = 128 * 1024  # bytes gained that make a failed try not count
+
+
+MOST_REGENERATIONS = 3
+"""How often one job is made again in its life: each time may be billed, and what failed three times will again."""
+
+
+def may_regenerate(entry: Entry) -> bool:
+    """Whether VideoDB may be asked once more to make the job, the user's leave given."""
+    return entry.regenerations < MOST_REGENERATIONS
 
 
 def backoff(tries: int, policy: RetryPolicy, jitter: float) -> float:

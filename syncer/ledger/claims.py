@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
-from syncer.core.model import Claim, Entry, Follow, HandBack, Link, Outcome, Promise, State, Stored
+from syncer.core.model import Claim, Entry, Follow, HandBack, Link, Outcome, Promise, RemoteStatus, State, Stored
 from syncer.core.naming import unique_key
 from syncer.ledger.passes import Pass
 from syncer.ledger.rows import chunked, entry_of, in_state, link_values, promise_values
@@ -114,9 +114,22 @@ def settle(connection: sa.Connection, held: Claim, outcome: Outcome) -> None:
         case HandBack():
             del values["last_error"]
             values["attempts"] = entries.c.attempts - 1
-        case Follow(status):
+        case Follow(status, _, regenerated):
             values["status"] = status
+            values["regenerations"] = entries.c.regenerations + int(regenerated)
     _write(connection, held, values)
+
+
+def regenerated(connection: sa.Connection, job_id: str) -> None:
+    """Note that VideoDB makes a job again that it had failed to make."""
+    values = {
+        "state": lifecycle.move(State.REMOTE_ERROR, State.PROCESSING),
+        "status": RemoteStatus.PROCESSING,
+        "last_error": None,
+        "regenerations": entries.c.regenerations + 1,
+    }
+    mine = (entries.c.id == clean(job_id), entries.c.state == State.REMOTE_ERROR)
+    connection.execute(sa.update(entries).where(*mine).values(values))
 
 
 def _write(connection: sa.Connection, held: Claim, values: dict[str, Any]) -> None:

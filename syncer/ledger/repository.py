@@ -102,6 +102,9 @@ class SqlLedger:
     async def settle(self, claim: Claim, outcome: Outcome, at: datetime) -> None:  # noqa: ARG002
         await self._write(claims.settle, claim, outcome)
 
+    async def regenerated(self, job_id: str) -> None:
+        await self._write(claims.regenerated, job_id)
+
     async def tally(self) -> Tally:
         return await self._read(lambda connection: passes.tally(connection, self._pass_id(connection)))
 

@@ -64,6 +64,7 @@ def entry_of(row: sa.Row[Any]) -> Entry:
         tries=row.tries,
         not_before=row.not_before,
         last_error=row.last_error,
+        regenerations=row.regenerations,
         path=row.path,
         promise=Promise(row.size, row.etag, row.last_modified, row.content_type, row.md5, row.crc32c),
         stored=_stored_of(row),

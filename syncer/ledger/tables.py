@@ -78,6 +78,7 @@ entries = sa.Table(
     sa.Column("not_before", UtcDateTime),
     sa.Column("ordered", sa.Boolean, nullable=False, server_default=sa.false()),  # not_before is the storage's wish
     sa.Column("last_error", SafeText),
+    sa.Column("regenerations", sa.Integer, nullable=False, server_default=_ZERO),  # each may have been billed
     # What was promised and what is there.
     sa.Column("path", SafeText),
     sa.Column("path_key", SafeText, unique=True),  # core.naming.unique_key(path)

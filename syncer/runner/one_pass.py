@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from syncer.core.errors import KeyRefused, LedgerError, ListingFailed, SyncerError
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
-from syncer.core.model import Entry, Job, Listing, Page, RemoteStatus, Sighting, State, Tally
+from syncer.core.model import Entry, Listing, Page, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
+from syncer.core.retry import may_regenerate
 from syncer.runner.dispatch import Dispatcher
 from syncer.runner.parts import Counts, Parts, Rules, Stop
 from syncer.runner.worker import Worker
@@ -113,6 +114,8 @@ class Pass:
         """Have the jobs made again that VideoDB failed to make; the user allowed it."""
         parts = self._parts
         async for entry in parts.ledger.entries([State.REMOTE_ERROR], this_pass=True):
+            if not may_regenerate(entry):
+                continue
             try:
                 await parts.source.regenerate(entry.id)
             except KeyRefused:
@@ -120,8 +123,7 @@ class Pass:
             except SyncerError as error:
                 _log.warning("job %s could not be made again: %s", entry.id, error.message)
                 continue
-            job = Job(entry.id, entry.name, RemoteStatus.PROCESSING, entry.created_at, None)
-            await parts.ledger.record([Sighting(job)], parts.clock.now())
+            await parts.ledger.regenerated(entry.id)
 
     async def _keep_lease(self) -> None:
         parts, lease = self._parts, self._rules.lease

@@ -161,13 +161,13 @@ class Worker:
 
     async def _give_up(self, claim: Claim, reason: str) -> Outcome:
         """The link was refused after a relink (I7): lost, unless the user lets the job be made again."""
-        if not self._rules.regenerate:
+        if not self._rules.regenerate or not retry.may_regenerate(claim.entry):
             return Lose(reason)
         try:
             await self._parts.source.regenerate(claim.entry.id)
         except (JobGone, ListingFailed) as error:
             return Lose(f"{reason} It could not be made again: {error.message}")
-        return Follow(RemoteStatus.PROCESSING, "VideoDB was asked to make it again.")
+        return Follow(RemoteStatus.PROCESSING, "VideoDB was asked to make it again.", regenerated=True)
 
     async def _fetch(self, claim: Claim, link: Link, gauge: "Gauge") -> Outcome:
         partial = await self._parts.destination.open_partial(claim.entry.id)

@@ -524,3 +524,14 @@ async def test_many_of_one_state_and_few_of_another_are_walked_alike(ledger: Led
     assert [e.id async for e in ledger.entries([State.PROCESSING])] == few
     assert [e.id async for e in ledger.entries([State.PENDING])] == [f"{n:05}" for n in range(6000) if n % 10 != 5]
     assert len([e async for e in ledger.entries([State.PENDING, State.PROCESSING], this_pass=True)]) == 6001
+
+
+async def test_what_is_made_again_is_counted_whoever_failed_it(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b", status=RemoteStatus.ERROR)], NOW)
+    await ledger.settle(await claimed(ledger), Follow(RemoteStatus.PROCESSING, "again", regenerated=True), NOW)
+    await ledger.regenerated("b")
+    await ledger.regenerated("b")  # it is being made: nothing to note
+    for job_id in ("a", "b"):
+        entry = await one(ledger, job_id)
+        assert (entry.state, entry.status, entry.regenerations) == (State.PROCESSING, RemoteStatus.PROCESSING, 1)

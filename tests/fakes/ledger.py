@@ -16,6 +16,7 @@ from syncer.core.model import (
     Listing,
     Outcome,
     Promise,
+    RemoteStatus,
     Sighting,
     State,
     Stored,
@@ -158,9 +159,16 @@ class FakeLedger:
                 entry = replace(entry, path=file.path, promise=promise, stored=file)
             case HandBack():
                 entry = replace(entry, last_error=row.entry.last_error, attempts=entry.attempts - 1)
-            case Follow(status):
-                entry = replace(entry, status=status)
+            case Follow(status, _, again):
+                entry = replace(entry, status=status, regenerations=entry.regenerations + again)
         row.entry = entry
+
+    async def regenerated(self, job_id: str) -> None:
+        row = self.store.rows.get(job_id)
+        if row is not None and row.entry.state is State.REMOTE_ERROR:
+            count = row.entry.regenerations + 1
+            made = {"state": State.PROCESSING, "status": RemoteStatus.PROCESSING, "last_error": None}
+            row.entry = replace(row.entry, **made, regenerations=count)
 
     async def tally(self) -> Tally:
         number = self._pass or self.store.passes

@@ -237,6 +237,25 @@ async def test_with_leave_a_lost_job_is_made_again(site):
     await here.check_whole()
 
 
+async def test_even_with_leave_a_hopeless_job_is_made_again_three_times_only(site):
+    here = site(jobs(1, size=1000), faulty(Status(status=403)), regenerate=True)
+    codes = []
+    for _ in range(5):
+        codes.append((await here.sync()).exit_code)
+        here.sandbox.advance(timedelta(minutes=5))
+    assert codes == [0, 0, 0, 7, 7]
+    assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == 3
+
+
+async def test_with_leave_a_job_that_videodb_failed_to_make_is_made_again(site):
+    here = site([SandboxJob("bad", "Bad.mp4", 1000, status=JobStatus.ERROR)], regenerate=True)
+    first = await here.sync()
+    assert (first.exit_code, first.jobs.processing, first.jobs.remote_error) == (0, 1, 0)
+    here.sandbox.advance(timedelta(minutes=5))
+    second = await here.sync()
+    assert (second.exit_code, second.jobs.stored) == (0, 1)
+
+
 async def test_a_done_job_without_a_link_is_asked_for_once_and_stays_pending(site):
     here = site(jobs(2), faulty(api=(NoLink(only=frozenset({"job-001"})),)))
     report = await here.sync()
