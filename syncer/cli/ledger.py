@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from syncer.cli.shared import LEDGER, emit_json, json_line, json_option, run_async, takes_settings
 from syncer.config import Settings
-from syncer.core.errors import UsageError
+from syncer.core.errors import LedgerError, UsageError
 from syncer.core.model import Entry, State
 from syncer.core.text import one_line
 from syncer.ledger import PassRecord, SqlLedger, open_ledger
@@ -211,6 +212,46 @@ async def _put_back(settings: Settings, ids: tuple[str, ...], states: list[State
 @click.group("ledger")
 def ledger_command() -> None:
     """Look after the ledger itself."""
+
+
+@ledger_command.command("check")
+@takes_settings(*LEDGER)
+@json_option
+def check_command(settings: Settings, *, as_json: bool) -> int:
+    """Read the whole ledger and look for damage. Ends with 9 where there is any."""
+    problems = run_async(_check(settings))
+    if as_json:
+        emit_json({"version": 1, "problems": problems})
+    elif not problems:
+        click.echo(f"The ledger {settings.ledger_location} is sound.")
+    if problems:
+        raise LedgerError(
+            f"The ledger is damaged: {problems[0]}.",
+            hint="Put a backup in its place, or start a new one and let `syncer adopt DEST` fill it.",
+        )
+    return 0
+
+
+async def _check(settings: Settings) -> list[str]:
+    async with _opened(settings, read_only=True) as ledger:
+        return await ledger.problems()
+
+
+@ledger_command.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False))
+@takes_settings(*LEDGER)
+def backup_command(settings: Settings, *, file: str) -> int:
+    """Copy the ledger to FILE, whole and consistent, beside a running pass too."""
+    if Path(file).exists():
+        raise UsageError(f"{file} is there already.", hint="Name a file that does not exist.")
+    run_async(_back_up(settings, Path(file)))
+    click.echo(f"The ledger is copied to {file}; it holds links, so keep it as private as the ledger.", err=True)
+    return 0
+
+
+async def _back_up(settings: Settings, file: Path) -> None:
+    async with _opened(settings, read_only=True) as ledger:
+        await ledger.copy_to(file)
 
 
 @ledger_command.command("upgrade")

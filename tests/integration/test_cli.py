@@ -257,6 +257,19 @@ class TestLedgerCommands:
         done = here.command("ledger", "upgrade")
         assert (done.returncode, "up to date" in done.stdout) == (0, True)
 
+    def test_ledger_check_and_backup(self, here):
+        done = here.command("ledger", "check")
+        assert (done.returncode, "is sound" in done.stdout) == (0, True)
+        copy = here.folder / "copy.db"
+        assert here.command("ledger", "backup", copy).returncode == 0
+        assert copy.stat().st_mode & 0o077 == 0
+        assert json.loads(here.command("status", "--json", "--ledger", copy).stdout)["entries"]["stored"] == 2
+        assert "is there already" in said(here.command("ledger", "backup", copy), 2)
+        pages = bytearray(here.ledger.read_bytes())
+        pages[5000:9000] = bytes(4000)
+        here.ledger.write_bytes(pages)
+        said(here.command("ledger", "check"), 9)
+
     def test_commands_without_a_ledger_say_so(self, site):
         here = site()
         for command in ("status", "list"):
