@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from syncer.core.filters import JobFilter
+from syncer.core.model import Claim
 from syncer.core.naming import Naming
 from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
 from syncer.core.report import Transfer
 from syncer.core.retry import RetryPolicy
+from syncer.core.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +82,8 @@ class Stop:
     async def asked(self) -> None:
         """Returns once somebody asked."""
         await self._asked.wait()
+
+
+def label_of(claim: Claim) -> str:
+    """What to call a job in front of people: its name on one line, or its id."""
+    return one_line(claim.entry.name, 80) or one_line(claim.entry.id, 80)

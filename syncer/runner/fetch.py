@@ -1,0 +1,180 @@
+"""One file from its link to its final name: ask, judge, pour, prove, publish."""
+
+import itertools
+from dataclasses import replace
+from datetime import datetime
+
+from syncer.core import naming, resume
+from syncer.core.errors import FetchError, NameTaken, NotTheFile
+from syncer.core.events import BytesArrived, FetchRestarted, FetchStarted
+from syncer.core.model import Claim, Link, Outcome, Promise, Stored, StoredFile
+from syncer.core.ports import Exchange, Partial
+from syncer.runner.intake import Intake
+from syncer.runner.offload import offload
+from syncer.runner.parts import Counts, Parts, Rules, label_of
+
+FRUITLESS = 3
+"""Tries of a pass that got nowhere with a partial because of what the storage answered, before it is given up."""
+
+MOST_NAMES = 100
+"""Names tried for one file before it is given up for this pass: only ill will takes that many."""
+
+
+class Gauge:
+    """How far one try came: bytes over the wire, and by how much the partial grew."""
+
+    def __init__(self) -> None:
+        self.fetched = 0
+        self.recovered = False
+        self._before = 0
+        self._after = 0
+
+    @property
+    def gained(self) -> int:
+        return self._after - self._before
+
+    def start(self, size: int) -> None:
+        self._before = self._after = size
+
+    def stop(self, size: int) -> None:
+        self._after = size
+
+
+class Fetching:
+    """Fetches claimed entries, any number at once; holds no state of its own but the counts."""
+
+    def __init__(self, parts: Parts, rules: Rules, counts: Counts) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._counts = counts
+
+    async def fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Outcome:
+        partial = await self._parts.destination.open_partial(claim.entry.id)
+        gauge.start(partial.size)
+        try:
+            promise, path = await self._fill(claim, link, partial, gauge)
+            digests = await partial.finish()
+            problem = resume.check_whole(promise, partial.size, digests)
+            if problem is not None:
+                raise problem
+            path = await self._publish(claim, partial, path, promise)
+            file = stored_file(path, partial.size, digests["sha256"], promise, self._parts.clock.now())
+        except FetchError as error:
+            gauge.stop(partial.size)
+            if not error.keep_partial or self._is_hopeless(claim, error, partial.size):
+                gauge.stop(0)
+                await partial.discard()
+            raise
+        finally:
+            await partial.close()
+        await self._parts.destination.enlist(claim.entry.id, claim.entry.name, file)
+        return Stored(file)
+
+    def _is_hopeless(self, claim: Claim, error: FetchError, on_disk: int) -> bool:
+        """Whether a storage has refused to go on with a partial for so long that only a new start can help."""
+        fruitless = claim.entry.tries >= min(FRUITLESS, self._rules.policy.tries)
+        return isinstance(error, NotTheFile) and on_disk > 0 and fruitless
+
+    async def _fill(self, claim: Claim, link: Link, partial: Partial, gauge: Gauge) -> tuple[Promise, str]:
+        """Bring the partial to its full length; what was promised of it, and the path reserved for it."""
+        held = claim.entry.promise
+        asked = resume.ask(partial.size, held)
+        async with self._parts.fetcher.open(link, asked) as exchange:
+            verdict = resume.judge(asked, held, exchange.answer)
+            if not isinstance(verdict, resume.AskAgain):
+                return await self._pour(claim, link, partial, (exchange, verdict), gauge)
+        self._restarted(claim, verdict.reason)
+        async with self._parts.fetcher.open(link, resume.Ask()) as exchange:
+            verdict = resume.judge(resume.Ask(), Promise(), exchange.answer)
+            if isinstance(verdict, resume.AskAgain):
+                raise NotTheFile(verdict.reason)
+            return await self._pour(claim, link, partial, (exchange, verdict), gauge)
+
+    async def _pour(
+        self,
+        claim: Claim,
+        link: Link,
+        partial: Partial,
+        reply: tuple[Exchange, resume.Append | resume.FromStart],
+        gauge: Gauge,
+    ) -> tuple[Promise, str]:
+        (exchange, verdict), entry = reply, claim.entry
+        promise = verdict.promise
+        if link != entry.link:
+            # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
+            await self._parts.ledger.relink(claim, link)
+        tail, keep = b"", 0
+        if isinstance(verdict, resume.Append):
+            tail, keep = await partial.tail(verdict.overlap), partial.size
+            self._counts.resumed += 1
+        elif verdict.changed:
+            self._restarted(claim, "the storage sent the whole file")
+        path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
+        await partial.begin(keep, wanted_digests(promise))
+        room = None if promise.size is None else promise.size - keep
+        intake = Intake(partial, tail=tail, room=room)
+        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, keep))
+
+        def progress(count: int) -> None:
+            gauge.fetched += count
+            self._counts.bytes += count
+            self._parts.observer.notify(BytesArrived(entry.id, count))
+
+        await exchange.pour(intake, progress)
+        await offload(intake.finish)
+        return promise, path
+
+    async def _reserve(
+        self, claim: Claim, promise: Promise, extension: str, *, after: str | None = None, reason: str = ""
+    ) -> str:
+        """A path that nothing else has, in the ledger and on disk; committed before the first byte is kept.
+
+        `after` is a path that turned out to be taken, and `reason` says why.
+        """
+        entry, parts = claim.entry, self._parts
+        new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
+        for path in itertools.chain([entry.path] if entry.path else [], new):
+            if path == after or await parts.destination.size_of(path) is not None:
+                continue
+            if await parts.ledger.reserve(claim, path, promise):
+                return path
+        raise NameTaken(reason or "Every name for this file is taken in the destination, or its folder cannot be used.")
+
+    def _name(self, claim: Claim, extension: str, variant: int) -> str:
+        entry = claim.entry
+        return naming.path_for(
+            self._rules.naming, entry.id, entry.name, entry.created_at, extension=extension, variant=variant
+        )
+
+    async def _publish(self, claim: Claim, partial: Partial, path: str, promise: Promise) -> str:
+        extension = naming.extension_for(promise.content_type, None)
+        if promise.size is None:
+            # Sent without a length, it has one now; were it not in the ledger, a kill from here on could not heal.
+            promise = replace(promise, size=partial.size)
+            await self._parts.ledger.reserve(claim, path, promise)
+        reason = ""
+        for _ in range(MOST_NAMES):
+            try:
+                await partial.publish(path, claim.entry.created_at)
+            except NameTaken as taken:
+                reason = taken.message
+                path = await self._reserve(claim, promise, extension, after=path, reason=reason)
+            else:
+                return path
+        raise NameTaken(reason)
+
+    def _restarted(self, claim: Claim, reason: str) -> None:
+        self._counts.restarted += 1
+        self._parts.observer.notify(FetchRestarted(claim.entry.id, label_of(claim), reason))
+
+
+def stored_file(path: str, size: int, sha256: str, promise: Promise, at: datetime) -> StoredFile:
+    """What ledger and manifest remember of a file published at `at`."""
+    return StoredFile(path, size, sha256, promise.etag, at)
+
+
+def wanted_digests(promise: Promise) -> frozenset[str]:
+    """One of the storage's own checksums is enough: MD5 where there is one."""
+    if promise.md5 is not None:
+        return frozenset({"md5"})
+    return frozenset({"crc32c"}) if promise.crc32c is not None else frozenset()
