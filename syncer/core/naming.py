@@ -54,6 +54,14 @@ _EXTENSION_OF = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
 }
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
+    | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"}
+)
+"""Windows opens a device under these names, whatever follows the first dot and however many blanks stand before it.
+
+Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file.
+"""
 _TYPES = mimetypes.MimeTypes(filenames=())
 
 
@@ -196,11 +204,19 @@ def _part(text: str, ext: str) -> str:
     has_ext = bool(ext) and text.endswith(ext)
     body = text.removesuffix(ext) if has_ext else text
     body = _cut(body, PART_BYTES - 2 - (len(ext) if has_ext else 0))
-    part = sanitize_filename(body + (ext if has_ext else ""), platform="universal", replacement_text="_")
-    part = str(part).strip(" ").rstrip(" .")
+    whole = _no_device(body + (ext if has_ext else ""))
+    part = str(sanitize_filename(whole, platform="universal", replacement_text="_"))
+    part = part.strip(" ").rstrip(" .")
     if not part.strip("."):
         return "_"
     return f"_{part[1:]}" if part.casefold().startswith(PRIVATE) else part
+
+
+def _no_device(part: str) -> str:
+    """The part, with `_` behind a name that would open a device on Windows."""
+    base, dot, rest = part.partition(".")
+    bare = base.strip(" ")
+    return f"{bare}_{dot}{rest}" if bare.casefold() in _DEVICES else part
 
 
 def _cut(text: str, limit: int) -> str:

@@ -24,7 +24,9 @@ TEMPLATES = st.sampled_from(
         "{created:%Y/%m}/{id}",
     ],
 )
-WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+WINDOWS_RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
 
 
 def is_legal(part: str) -> bool:
@@ -43,6 +45,9 @@ def is_legal(part: str) -> bool:
 @given(NAMES, IDS, TIMES, TEMPLATES, st.integers(0, 3))
 @example("../../etc/passwd", "..", None, DEFAULT_TEMPLATE, 0)
 @example("CON.mp4", "nul", None, "{stem}{ext}", 0)
+@example("COM1.tar .mp4", "x", None, DEFAULT_TEMPLATE, 0)
+@example("aux .mp4", "x", None, "{stem}{ext}", 0)
+@example("LPT\u00b9.mp4", "x", None, "{name}", 0)
 @example("x" * 400 + ".mp4", "y" * 300, None, DEFAULT_TEMPLATE, 0)
 @example("é" * 300, "a/b", None, "{stem}{ext}", 1)
 @example(".syncer", ".syncer", None, "{stem}/{name}", 0)

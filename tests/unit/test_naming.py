@@ -53,8 +53,20 @@ def test_a_long_name_is_cut_and_keeps_its_id_and_extension():
     assert last.endswith("[download-12345].mp4")
 
 
-def test_a_reserved_word_under_a_bare_template_is_no_longer_reserved():
-    assert named("CON.mp4", template="{stem}{ext}").upper() != "CON.MP4"
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("CON.mp4", "CON_.mp4"),
+        ("com1.tar.mp4", "com1_.tar.mp4"),
+        ("AUX .mp4", "AUX_.mp4"),
+        ("Lpt\u00b2.mp4", "Lpt\u00b2_.mp4"),
+        ("CONIN$.mp4", "CONIN$_.mp4"),
+        ("console.mp4", "console.mp4"),
+        ("com10.mp4", "com10.mp4"),
+    ],
+)
+def test_a_name_that_opens_a_device_on_windows_is_changed_and_no_other(name, path):
+    assert named(name, template="{name}") == path
 
 
 def test_a_variant_of_a_bare_template_tells_the_job_apart():
