@@ -6,7 +6,14 @@ import logging
 import uuid
 from datetime import datetime, timedelta
 
-from syncer.core.errors import KeyRefused, LedgerError, ListingFailed, SyncerError
+from syncer.core.errors import (
+    DestinationForeign,
+    DestinationMissing,
+    KeyRefused,
+    LedgerError,
+    ListingFailed,
+    SyncerError,
+)
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
@@ -195,7 +202,12 @@ async def prove_destination(parts: Parts) -> None:
     ledger, destination = parts.ledger, parts.destination
     binding = await ledger.binding()
     if binding.destination_id is not None:
-        await destination.prove(binding.destination_id)
+        try:
+            await destination.prove(binding.destination_id)
+        except (DestinationForeign, DestinationMissing) as error:
+            raise _elsewhere(error, binding.location, destination.location) from None
+        if binding.location != destination.location:
+            await ledger.bind(binding.destination_id, destination.location)
         return
     # A pass may have died between writing the marker and noting it: a marker that names this ledger is this ledger's.
     found = await destination.identify(binding.ledger_id)
@@ -204,6 +216,16 @@ async def prove_destination(parts: Parts) -> None:
         await destination.bind(binding.ledger_id, found)
     await destination.prove(found)
     await ledger.bind(found, destination.location)
+
+
+def _elsewhere(
+    error: DestinationForeign | DestinationMissing, known: str | None, given: str
+) -> DestinationForeign | DestinationMissing:
+    """The error, with the place the ledger knows in its hint where another one was given: most likely a slip."""
+    if known is None or known == given:
+        return error
+    hint = f"This ledger belongs to {known}: give that folder, or another ledger by --ledger or --profile."
+    return type(error)(error.message, hint=f"{hint} {error.hint}")
 
 
 async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:

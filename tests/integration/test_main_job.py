@@ -82,6 +82,31 @@ async def test_a_job_in_error_is_accounted_for(site):
     assert (report.exit_code, report.jobs.stored, report.jobs.remote_error) == (0, 1, 1)
 
 
+async def test_a_slip_in_the_destination_is_told_with_the_place_the_ledger_knows(site):
+    here = site(jobs(2, size=1000))
+    await here.sync()
+    slip = here.folder / "vidoes"
+    report = await here.sync(dest=str(slip))
+    assert (report.exit_code, slip.exists()) == (5, False)
+    assert str(slip) in report.reason
+    assert f"This ledger belongs to {here.dest}" in report.reason
+    slip.mkdir()
+    again = await here.sync(dest=str(slip))
+    assert (again.exit_code, list(slip.iterdir())) == (5, [])
+    assert f"This ledger belongs to {here.dest}" in again.reason
+
+
+async def test_a_destination_that_was_moved_is_known_by_its_marker_and_remembered_where_it_is(site):
+    here = site(jobs(2, size=1000))
+    await here.sync()
+    moved = here.folder / "moved"
+    here.dest.rename(moved)
+    report = await here.sync(dest=str(moved))
+    assert (report.exit_code, report.transfer.fetched) == (0, 0)
+    gone = await here.sync(dest=str(here.dest))
+    assert f"This ledger belongs to {moved}" in gone.reason
+
+
 FAULTS = {
     "cut": Cut(when=ONCE),
     "stalled": Stall(when=ONCE),
