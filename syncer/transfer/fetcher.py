@@ -207,9 +207,7 @@ class HttpExchange:
             async with aclosing(self._pieces()) as pieces:
                 async for piece in pieces:
                     count += len(piece)
-                    if self._throttle is not None:
-                        await self._throttle.take(len(piece))
-                    await gather.add(piece)
+                    await self._hand_over(piece, gather)
         except FetchError:
             await gather.end()
             raise
@@ -219,6 +217,17 @@ class HttpExchange:
             raise
         await gather.end()
         return count
+
+    async def _hand_over(self, piece: bytes, gather: Gather) -> None:
+        """A piece to the sink, no faster than the limit on the rate; httpx has read it by then, so it is cut here."""
+        if self._throttle is None:
+            await gather.add(piece)
+            return
+        begin = 0
+        while begin < len(piece):
+            count = await self._throttle.grant(len(piece) - begin)
+            await gather.add(piece[begin : begin + count])
+            begin += count
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes off the wire; only what the network raises is explained here."""
