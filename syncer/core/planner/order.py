@@ -1,4 +1,4 @@
-"""Which entry next: the one whose link dies first (earliest deadline first, optimal where everything fits).
+"""Whole entries by deadline: the one whose link dies first comes first (optimal where everything fits).
 
 Source: J. R. Jackson, 1955: ordering by due date minimises the greatest lateness on one line.
 """
