@@ -21,6 +21,9 @@ from syncer.core.timetable import Timetable
 KEY_VARIABLES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY")
 """Where the key itself may stand; the first is the SDK's name."""
 
+KEY_WAYS = ("api_key_file", "api_key_command", "api_key_keyring")
+"""The options that say where the key is to be had."""
+
 KEY_COMMAND_TIMEOUT = 30.0
 """Seconds a key command may take, a password prompt included."""
 
@@ -35,6 +38,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     api_key_file: str | None = None
     api_key_command: str | None = None
+    api_key_keyring: str | None = None  # SERVICE or SERVICE/USER
     workers: int = 4
     connect_timeout: float = 15.0
     read_timeout: float = 60.0
@@ -57,10 +61,9 @@ class Settings:
     profile: str | None = None
 
     def __post_init__(self) -> None:
-        if self.api_key_file and self.api_key_command:
-            raise UsageError(
-                "Both a key file and a key command are set.", hint="Keep one of api_key_file and api_key_command."
-            )
+        ways = [way for way in KEY_WAYS if getattr(self, way)]
+        if len(ways) > 1:
+            raise UsageError(f"Several ways to the API key are set: {', '.join(ways)}.", hint="Keep one of them.")
 
     @property
     def ledger_location(self) -> str:
@@ -78,63 +81,84 @@ class Settings:
         return self.dest
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value, as it was said and as it was understood, and who said it."""
+
+    value: Any = field(repr=False)
+    said: Any = field(repr=False)
+    place: str  # `--workers`, `SYNCER_WORKERS`, or the key and its file
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Settings and where each came from; an option that nobody set is not in `found`."""
+
+    settings: Settings
+    found: Mapping[str, Found]
+    file: Path | None  # the configuration file that was read
+
+
 def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from what was given on the command line, the environment and the configuration file.
 
     `flags` holds what was really given, by option key; None and empty tuples count as not given. Raises UsageError
     naming the place of what cannot be used.
     """
+    return trace(flags, environ).settings
+
+
+def trace(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Origins:
+    """What `load` gives, and where each value came from."""
     flags = {key: value for key, value in (flags or {}).items() if value is not None and value != ()}
     environ = os.environ if environ is None else environ
     path, tables = _read_file(flags.get("config") or environ.get("SYNCER_CONFIG"))
     profile = flags.get("profile") or environ.get("SYNCER_PROFILE") or None
     chosen = _profile_table(profile, tables, path)
-    values: dict[str, Any] = {"profile": profile}
+    found: dict[str, Found] = {}
+    places = ((f"[profiles.{profile}] of {path}", chosen), (str(path), tables))
     for option in opt.OPTIONS:
-        found = _find(option, flags, environ, (chosen, tables), path)
-        if found is not None:
-            values[option.key] = found
-    _settle_key(values, flags, environ)
-    return Settings(**{f.name: values[f.name] for f in fields(Settings) if f.name in values})
+        one = _find(option, flags, environ, places)
+        if one is not None:
+            found[option.key] = one
+    _settle_key(found, flags, environ)
+    known = {f.name for f in fields(Settings)}
+    values = {key: one.value for key, one in found.items() if key in known}
+    return Origins(Settings(profile=profile, **values), found, path)
 
 
 def _find(
     option: opt.Option,
     flags: Mapping[str, Any],
     environ: Mapping[str, str],
-    tables: tuple[Mapping[str, Any], ...],
-    path: Path | None,
-) -> Any:
+    tables: tuple[tuple[str, Mapping[str, Any]], ...],
+) -> Found | None:
     if option.key in flags:
-        return _parsed(option, flags[option.key], f"--{option.key.replace('_', '-')}")
+        return _parsed(option, flags[option.key], option.flag)
     if environ.get(option.env):
         return _parsed(option, environ[option.env], option.env)
-    for table in tables:
+    for place, table in tables:
         if option.key in table:
-            return _parsed(option, table[option.key], f"`{option.key}` in {path}")
+            return _parsed(option, table[option.key], f"`{option.key}` in {place}")
     return None
 
 
-def _parsed(option: opt.Option, value: Any, place: str) -> Any:
+def _parsed(option: opt.Option, value: Any, place: str) -> Found:
     try:
-        return option.parse(value)
+        return Found(option.parse(value), value, place)
     except UsageError as error:
         raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
 
 
-def _settle_key(values: dict[str, Any], flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+def _settle_key(found: dict[str, Found], flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     """Decide between the key itself and the ways to get it, by who said so: flags, then environment, then file."""
-    ways = ("api_key_file", "api_key_command")
-    said = {way for way in ways if way in flags} or {way for way in ways if environ.get(opt.BY_KEY[way].env)}
-    if said:
-        for way in set(ways) - said:
-            values.pop(way, None)
-        return
-    key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), None)
-    if key is not None:
-        values["api_key"] = key.strip()
-        for way in ways:
-            values.pop(way, None)
+    said = {way for way in KEY_WAYS if way in flags} or {way for way in KEY_WAYS if environ.get(opt.BY_KEY[way].env)}
+    name = next((name for name in KEY_VARIABLES if environ.get(name)), None)
+    if said or name:
+        for way in set(KEY_WAYS) - said:
+            found.pop(way, None)
+    if name and not said:
+        found["api_key"] = Found(environ[name].strip(), None, name)
 
 
 def _read_file(named: str | None) -> tuple[Path | None, dict[str, Any]]:
@@ -204,12 +228,14 @@ def resolve_key(settings: Settings) -> str:
         key, place = _key_from_file(Path(settings.api_key_file).expanduser()), settings.api_key_file
     elif settings.api_key_command:
         key, place = _key_from_command(settings.api_key_command), "the key command"
+    elif settings.api_key_keyring:
+        key, place = _key_from_keyring(settings.api_key_keyring), "the keyring"
     elif settings.api_key:
         key, place = settings.api_key, "the environment"
     else:
         raise UsageError(
             "There is no API key.",
-            hint="Set VIDEO_DB_API_KEY, or give --api-key-file or --api-key-command. "
+            hint="Set VIDEO_DB_API_KEY, or give --api-key-file, --api-key-command or --api-key-keyring. "
             "Keys are made at https://console.videodb.io; `syncer demo` needs none.",
         )
     if not key:
@@ -221,7 +247,8 @@ def resolve_key(settings: Settings) -> str:
 
 def with_key(settings: Settings) -> Settings:
     """The settings with the key itself in them, so that it is asked for once. Raises UsageError."""
-    return replace(settings, api_key=resolve_key(settings), api_key_file=None, api_key_command=None)
+    key = resolve_key(settings)
+    return replace(settings, api_key=key, api_key_file=None, api_key_command=None, api_key_keyring=None)
 
 
 def _key_from_file(path: Path) -> str:
@@ -245,6 +272,27 @@ def _key_from_command(command: str) -> str:
     if done.returncode != 0:
         raise UsageError(f"The key command ended with {done.returncode}.", hint="Run it by hand to see why.")
     return _first_line(done.stdout)
+
+
+def _key_from_keyring(entry: str) -> str:
+    try:
+        import keyring  # noqa: PLC0415 - an extra
+        from keyring.errors import KeyringError  # noqa: PLC0415
+    except ImportError:
+        raise UsageError("--api-key-keyring needs keyring.", hint="pip install 'videodb-syncer[keyring]'") from None
+    service, _, user = entry.partition("/")
+    user = user or "api-key"
+    try:
+        key = keyring.get_password(service, user)
+    except KeyringError as error:
+        raise UsageError(
+            f"The keyring cannot be read ({type(error).__name__}).", hint="Is it unlocked, and there in this session?"
+        ) from None
+    if key is None:
+        raise UsageError(
+            f"The keyring has no entry {service}/{user}.", hint=f"Make it with `keyring set {service} {user}`."
+        )
+    return key.strip()
 
 
 def _first_line(text: str) -> str:

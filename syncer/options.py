@@ -167,6 +167,8 @@ class Option:
     default: str = ""  # as shown to people
     variable: str = ""  # where it is not SYNCER_<KEY>
     is_repeatable: bool = False
+    is_described: bool = False  # `default` says in words what is done, and is no value
+    is_secret: bool = False  # its value may hold a password, and is not shown
 
     @property
     def env(self) -> str:
@@ -184,11 +186,22 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option("dest", "Destination folder; as an argument too.", folder, "DEST"),
     Option(
-        "ledger", "Ledger file or SQLAlchemy URL; keep it on a local disk.", text, "PATH", "in the user's state folder"
+        "ledger",
+        "Ledger file or SQLAlchemy URL; keep it on a local disk.",
+        text,
+        "PATH",
+        "in the user's state folder",
+        is_described=True,
     ),
     Option("base_url", "The API.", url, "URL", "https://api.videodb.io", variable="VIDEO_DB_BASE_URL"),
     Option("api_key_file", "File whose first line is the API key.", text, "FILE"),
     Option("api_key_command", "Command whose first line of output is the API key.", text, "COMMAND"),
+    Option(
+        "api_key_keyring",
+        "Entry of the system's keyring that holds the API key: SERVICE or SERVICE/USER.",
+        text,
+        "ENTRY",
+    ),
     Option("workers", "Files at once.", whole_number(1, 64), "N", "4"),
     Option("connect_timeout", "Time to wait for a connection.", seconds, "SECONDS", "15"),
     Option("read_timeout", "Time without a byte after which a transfer counts as stalled.", seconds, "SECONDS", "60"),
@@ -208,7 +221,14 @@ OPTIONS: tuple[Option, ...] = (
         "TEMPLATE",
         DEFAULT_TEMPLATE,
     ),
-    Option("bwlimit", "Bytes a second, or a timetable: '2M', '08:00,2M 23:00,off'.", timetable, "RATE", "no limit"),
+    Option(
+        "bwlimit",
+        "Bytes a second, or a timetable: '2M', '08:00,2M 23:00,off'.",
+        timetable,
+        "RATE",
+        "no limit",
+        is_described=True,
+    ),
     Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),
@@ -221,7 +241,13 @@ OPTIONS: tuple[Option, ...] = (
         "off",
     ),
     Option("report", "Write the run report as JSON; - for standard output.", text, "FILE"),
-    Option("ping_url", "Dead-man's switch: URL/start, then URL when all is well, else URL/fail.", url, "URL"),
+    Option(
+        "ping_url",
+        "Dead-man's switch: URL/start, then URL when all is well, else URL/fail.",
+        url,
+        "URL",
+        is_secret=True,
+    ),
     Option("metrics_file", "Write Prometheus metrics after the pass, for node_exporter.", text, "FILE"),
     Option(
         "notify",
@@ -229,8 +255,9 @@ OPTIONS: tuple[Option, ...] = (
         words,
         "URL",
         is_repeatable=True,
+        is_secret=True,
     ),
-    Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL"),
+    Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL", is_secret=True),
     Option("ca_bundle", "CA certificates to trust instead of the system's.", text, "FILE"),
 )
 """In the order of the help text."""

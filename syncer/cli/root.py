@@ -15,6 +15,8 @@ COMMANDS = {
     "retry": ("syncer.cli.ledger", "Put failed, lost or stored entries back for the next pass."),
     "adopt": ("syncer.cli.adopt", "Take a destination that is filled already into a new ledger."),
     "ledger": ("syncer.cli.ledger", "Look after the ledger itself."),
+    "init": ("syncer.cli.init", "Write a commented configuration file."),
+    "config": ("syncer.cli.config", "Tell what is set, and who set it."),
     "demo": ("syncer.cli.demo", "A full sync against a built-in sandbox; nothing to set up."),
     "sandbox": ("syncer.cli.sandbox", "Run the stand-in for VideoDB by itself."),
     "completion": ("syncer.cli.completion", "Print the completion script for a shell."),

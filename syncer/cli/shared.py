@@ -18,7 +18,16 @@ Command = Callable[..., Any]
 
 PLACE = ("config", "profile")
 LEDGER = ("ledger",)
-API = ("base_url", "api_key_file", "api_key_command", "connect_timeout", "read_timeout", "api_rate", "page_size")
+API = (
+    "base_url",
+    "api_key_file",
+    "api_key_command",
+    "api_key_keyring",
+    "connect_timeout",
+    "read_timeout",
+    "api_rate",
+    "page_size",
+)
 API_LINE = ("proxy", "ca_bundle")
 CHOICE = ("include", "exclude", "since", "until")
 TRANSFER = (

@@ -1,4 +1,4 @@
-"""Writes the run report: whole or not at all."""
+"""Writes files for people and scripts, the run report first: whole or not at all."""
 
 import json
 import os
@@ -46,13 +46,20 @@ def write_report(report: Report, target: str) -> None:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
             return
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_text(path, text)
     except OSError as error:
         raise UsageError(f"The report cannot be written to {target}: {error.strerror}.") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put a file with `text` under `path`, whole or not at all, for its owner's eyes only. Raises OSError."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
