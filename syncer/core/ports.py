@@ -98,6 +98,10 @@ class Fetcher(Protocol):
         """Ask for bytes. Raises Interrupted where no answer came; an answer of any status is an Exchange."""
         ...
 
+    async def probe(self, link: Link) -> Answer:
+        """The head of the answer to a request for the file's first byte. Raises as `open` does."""
+        ...
+
 
 class Partial(Sink, Protocol):
     """The bytes of one job on their way, on the destination's file system, under no final name."""

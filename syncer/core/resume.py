@@ -30,17 +30,22 @@ class Ask:
     start: int = 0  # first byte wanted, the overlap included
     overlap: int = 0  # bytes of the answer that are on disk already
     if_range: str | None = None
+    last: int | None = None  # last byte wanted; None for all the rest
 
     @property
     def is_whole(self) -> bool:
-        return self.start == 0 and self.overlap == 0
+        return self.start == 0 and self.overlap == 0 and self.last is None
 
     def headers(self) -> dict[str, str]:
         """The request headers that say so (RFC 9110 §14.2 and §13.1.5)."""
         if self.is_whole:
             return {}
-        asked = {"Range": f"bytes={self.start}-"}
+        asked = {"Range": f"bytes={self.start}-{'' if self.last is None else self.last}"}
         return asked | ({"If-Range": self.if_range} if self.if_range else {})
+
+
+PROBE = Ask(last=0)
+"""Asks for a file's first byte: what a size costs where a link is signed for GET alone, as S3's are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,23 @@ def judge(asked: Ask, held: Promise, answer: Answer) -> Verdict:
     if answer.status == 200:
         return FromStart(_promise_of(answer, Promise()), changed=not asked.is_whole)
     return _judge_part(asked, held, answer)
+
+
+def size_told(answer: Answer) -> int | None:
+    """The size of the file, in bytes, as the answer to PROBE tells it; None where it does not.
+
+    Raises LinkRefused, StorageBusy or NotTheFile where the answer is no answer to it.
+    """
+    span = answer.content_range
+    if answer.status == 416 and span is not None and span.total == 0:
+        return 0
+    _refuse_bad_status(answer)
+    _refuse_bad_body(answer)
+    if answer.status == 200:
+        return answer.length if answer.length is not None else answer.stored_length
+    if span is None or span.first != 0:
+        raise NotTheFile(f"{answer.host} sent another part of the file than its first byte.")
+    return span.total
 
 
 def _refuse_bad_status(answer: Answer) -> None:

@@ -7,6 +7,7 @@ from syncer.sandbox.faults import Fault, Kind, Op, When, first, nth
 from syncer.sandbox.faults_api import Malformed, MissingForm, NoLink, Patch, Place, Shift, SuccessFalse
 from syncer.sandbox.faults_storage import (
     Changed,
+    EndsWithLink,
     IgnoredRange,
     MultipartRange,
     Redirect,
@@ -61,6 +62,7 @@ __all__ = [
     "Cut",
     "Delay",
     "Digests",
+    "EndsWithLink",
     "EntryRules",
     "ErrorPage",
     "ExpiredForm",

@@ -1,7 +1,7 @@
 """An answer before it goes on the wire: what it says, what it promises, and how its delivery ends."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -52,6 +52,7 @@ class Answer:
     rate: float | None = None  # bytes a second of this answer
     shared_rate: float | None = None  # bytes a second of all answers that have one, together
     stop_after: int | None = None  # bytes of body after which `ending` comes
+    over: Callable[[], bool] | None = None  # asked before each piece of body; True brings `ending`
     ending: Ending = Ending.WHOLE
     delay: float = 0.0  # seconds of silence before the status line
 

@@ -194,7 +194,16 @@ class Sandbox:
             return link
         seen.job_id = link.job_id
         ask = Ask(
-            Kind.STORAGE, Op.OBJECT, link.job_id, seen.path, query, seen.range, seen.if_range, link.generation, link.hop
+            Kind.STORAGE,
+            Op.OBJECT,
+            link.job_id,
+            seen.path,
+            query,
+            seen.range,
+            seen.if_range,
+            link.generation,
+            link.hop,
+            link.expires_at - self.rules.links.early,
         )
         with self._lock:
             faults = self._storage_faults.strike(ask)

@@ -97,6 +97,8 @@ async def _by_hand(answer: Answer, wire: Wire, log: RequestLog, seen: Seen, prom
         left = None if left is None else left - len(piece)
         if wire.gone:
             return
+        if answer.over is not None and answer.over():
+            break
         if piece:
             log.body(seen, len(piece))
             wire.transport.write(_chunk(piece) if answer.framing is Framing.CHUNKED else piece)

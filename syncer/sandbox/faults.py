@@ -48,6 +48,7 @@ class Ask:
     if_range: str | None = None
     generation: int = 0  # of the link the request came with
     hop: int = 0  # redirects followed
+    dies_at: datetime | None = None  # when the storage stops honouring the link; of storage requests only
     ignore_range: bool = False
     validators: ValidatorForm | None = None  # in place of the standing rule
 

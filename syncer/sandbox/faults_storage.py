@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass, field, replace
 
-from syncer.sandbox.answers import Answer, Slice, xml_error
+from syncer.sandbox.answers import Answer, Ending, Slice, xml_error
 from syncer.sandbox.faults import Ask, Fault, When, World
 from syncer.sandbox.links import with_hop
 from syncer.sandbox.model import ValidatorForm
@@ -138,6 +138,20 @@ class Redirect(Fault):
         host = world.other_url if ask.hop % 2 == 0 else world.storage_url
         hop = ask.hop + 1
         return Answer(self.status, {"location": f"{host}{ask.path}?{with_hop(ask.query, hop)}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndsWithLink(Fault):
+    """The body ends, in the middle as it may be, at the moment the link it came under dies."""
+
+    ending: Ending = Ending.CUT
+
+    def change(self, world: World, ask: Ask, answer: Answer) -> Answer:
+        """Ties the body to the life of the link."""
+        dies_at = ask.dies_at
+        if dies_at is None:
+            return answer
+        return replace(answer.written(), over=lambda: world.now() >= dies_at, ending=self.ending)
 
 
 def _part(answer: Answer) -> Slice | None:

@@ -19,7 +19,7 @@ from syncer.core.errors import FetchError, Interrupted, LengthMismatch, NotTheFi
 from syncer.core.model import Link
 from syncer.core.ports import Clock, Sink
 from syncer.core.redact import host_of
-from syncer.core.resume import Answer, Ask
+from syncer.core.resume import PROBE, Answer, Ask
 from syncer.transfer.failures import NETWORK, explain
 from syncer.transfer.gather import Gather
 from syncer.transfer.head import expected_length, read_head
@@ -91,6 +91,19 @@ class HttpFetcher:
         response, answer = await self._follow(self._http, link, ask)
         try:
             yield HttpExchange(answer, response, self._explain, self._throttle, self._pool)
+        finally:
+            await _close(response)
+
+    async def probe(self, link: Link) -> Answer:
+        """The head of the answer to `core.resume.PROBE`; whoever ignores ranges is hung up on before its body."""
+        assert self._http is not None, "used outside `async with`"  # noqa: S101
+        response, answer = await self._follow(self._http, link, PROBE)
+        try:
+            if answer.status == 206 and expected_length(answer) == 1:
+                # Read to its end, the connection can be used again; the head is had, whatever becomes of the byte.
+                with contextlib.suppress(*NETWORK):
+                    await response.aread()
+            return answer
         finally:
             await _close(response)
 

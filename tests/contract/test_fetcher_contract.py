@@ -14,7 +14,7 @@ from syncer.core.model import Link, Promise
 from syncer.core.ports import Fetcher
 from syncer.core.resume import Append, Ask, AskAgain, FromStart
 from syncer.runner.clock import SystemClock
-from syncer.sandbox import HEALTHY, Cut, Sandbox, SandboxJob, Stall, Status, first, running
+from syncer.sandbox import HEALTHY, Cut, IgnoredRange, Kind, Sandbox, SandboxJob, Stall, Status, first, running
 from syncer.transfer import HttpFetcher
 
 SIZE = 3_000_000
@@ -31,6 +31,8 @@ class Storage:
     cut: Callable[[int], None]  # the next body breaks after so many bytes
     refuse: Callable[[int], None]  # the next answer has this status
     hang: Callable[[int], None]  # the next body stops after so many bytes
+    ignore_ranges: Callable[[], None]  # from now on the whole file is sent, whatever was asked
+    served: Callable[[], int]  # bytes of body sent so far
 
 
 @dataclass
@@ -73,6 +75,8 @@ async def _over_http() -> AsyncIterator[Storage]:
             cut=lambda after: fail(Cut(after=after, when=first(1))),
             refuse=lambda status: fail(Status(status=status, when=first(1))),
             hang=lambda after: fail(Stall(after=after, when=first(1))),
+            ignore_ranges=lambda: fail(IgnoredRange()),
+            served=lambda: sum(seen.body_bytes for seen in sandbox.log.requests(Kind.STORAGE)),
         )
 
 
@@ -88,6 +92,8 @@ async def _in_memory() -> AsyncIterator[Storage]:
         cut=lambda after: fetcher.fail_next(url, fake.Cut(after)),
         refuse=lambda status: fetcher.fail_next(url, fake.Refuse(status)),
         hang=lambda after: fetcher.fail_next(url, fake.Hang(after)),
+        ignore_ranges=lambda: fetcher.objects.update({url: fake.Stored(content, ranges=False)}),
+        served=lambda: fetcher.served,
     )
 
 
@@ -161,6 +167,28 @@ async def test_a_refusal_is_an_answer(storage):
     storage.refuse(503)
     async with storage.fetcher.open(storage.link, Ask()) as exchange:
         assert exchange.answer.status == 503
+
+
+async def test_a_probe_tells_the_size_for_one_byte(storage):
+    for _ in range(3):
+        answer = await storage.fetcher.probe(storage.link)
+        assert (answer.status, answer.length, answer.content_range) == (206, 1, resume.ContentRange(0, 0, SIZE))
+        assert resume.size_told(answer) == SIZE
+    assert storage.served() == 3
+    taker, *_ = await bring(storage, Ask())
+    assert taker.content == storage.content
+
+
+async def test_a_probe_that_is_refused_is_an_answer(storage):
+    assert (await storage.fetcher.probe(storage.missing)).status in (403, 404)
+    storage.refuse(503)
+    assert (await storage.fetcher.probe(storage.link)).status == 503
+    assert resume.size_told(await storage.fetcher.probe(storage.link)) == SIZE
+
+
+async def test_a_storage_that_ignores_ranges_tells_the_size_all_the_same(storage):
+    storage.ignore_ranges()
+    assert resume.size_told(await storage.fetcher.probe(storage.link)) == SIZE
 
 
 @pytest.mark.parametrize("after", [0, 1, 100_000, SIZE - 1])

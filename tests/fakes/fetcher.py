@@ -14,7 +14,7 @@ import google_crc32c
 from syncer.core.errors import Interrupted
 from syncer.core.model import Link
 from syncer.core.ports import Sink
-from syncer.core.resume import Answer, Ask, ContentRange
+from syncer.core.resume import PROBE, Answer, Ask, ContentRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class FakeFetcher:
         self.objects: dict[str, Stored] = {}
         self.asks: list[tuple[str, Ask]] = []  # every request, as it came
         self.open_now = 0  # exchanges
+        self.served = 0  # bytes of body that probes were answered with
         self._block = block
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._standing: dict[str, Fault] = {}
@@ -106,29 +107,34 @@ class FakeFetcher:
         finally:
             self.open_now -= 1
 
+    async def probe(self, link: Link) -> Answer:
+        async with self.open(link, PROBE) as exchange:
+            self.served += len(exchange.body) if exchange.answer.status == 206 else 0
+            return exchange.answer
+
 
 class FakeExchange:
     """`core.ports.Exchange` over bytes in memory."""
 
     def __init__(self, answer: Answer, body: bytes, fault: Fault | None, block: int) -> None:
         self.answer = answer
-        self._body = body
+        self.body = body
         self._fault = fault
         self._block = block
 
     async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
-        stop = self._fault.after if isinstance(self._fault, Cut | Hang) else len(self._body)
-        await self._send(0, min(stop, len(self._body)), sink, progress)
+        stop = self._fault.after if isinstance(self._fault, Cut | Hang) else len(self.body)
+        await self._send(0, min(stop, len(self.body)), sink, progress)
         if isinstance(self._fault, Cut):
             raise Interrupted("storage.test ended the connection early, or spoke no HTTP.")
         if isinstance(self._fault, Hang):
             self._fault.reached.set()
             await self._fault.go_on.wait()
-            await self._send(stop, len(self._body), sink, progress)
+            await self._send(stop, len(self.body), sink, progress)
 
     async def _send(self, start: int, stop: int, sink: Sink, progress: Callable[[int], None]) -> None:
         for at in range(start, stop, self._block):
-            piece = self._body[at : min(at + self._block, stop)]
+            piece = self.body[at : min(at + self._block, stop)]
             await asyncio.to_thread(sink.write, piece)
             progress(len(piece))
 
@@ -151,7 +157,9 @@ def _honest(stored: Stored, ask: Ask) -> tuple[Answer, bytes]:
     if not ask.is_whole and stored.ranges and holds:
         if ask.start >= size:
             return Answer(416, "storage.test", 0, content_range=ContentRange(None, None, size)), b""
-        start, status, span = ask.start, 206, ContentRange(ask.start, size - 1, size)
+        last = size - 1 if ask.last is None else min(ask.last, size - 1)
+        start, status, span = ask.start, 206, ContentRange(ask.start, last, size)
+        size = last + 1
     answer = Answer(
         status,
         "storage.test",
@@ -163,7 +171,7 @@ def _honest(stored: Stored, ask: Ask) -> tuple[Answer, bytes]:
         md5=md5,
         crc32c=crc32c,
     )
-    return answer, stored.content[start:]
+    return answer, stored.content[start:size]
 
 
 def _md5(content: bytes) -> str:

@@ -6,6 +6,7 @@ from syncer.core.errors import ChecksumMismatch, LengthMismatch, LinkRefused, No
 from syncer.core.model import Promise
 from syncer.core.resume import (
     OVERLAP,
+    PROBE,
     Answer,
     Append,
     Ask,
@@ -16,6 +17,7 @@ from syncer.core.resume import (
     check_whole,
     judge,
     looks_like_page,
+    size_told,
 )
 
 HELD = Promise(size=1_000_000, etag='"v1"', last_modified="Mon, 02 Nov 2026 10:00:00 GMT", content_type="video/mp4")
@@ -182,3 +184,40 @@ def test_wholeness_is_length_and_checksum():
     assert isinstance(check_whole(promise, 3, {"md5": "ab"}), ChecksumMismatch)
     assert isinstance(check_whole(promise, 3, {"crc32c": "ab"}), ChecksumMismatch)
     assert check_whole(Promise(), 3, {"md5": "ab"}) is None
+
+
+def test_a_probe_asks_for_the_first_byte():
+    assert PROBE.headers() == {"Range": "bytes=0-0"}
+    assert not PROBE.is_whole
+
+
+@pytest.mark.parametrize(
+    ("answer", "size"),
+    [
+        (Answer(206, "h", 1, content_range=ContentRange(0, 0, 12_345)), 12_345),
+        (Answer(206, "h", 1, content_range=ContentRange(0, 0, None)), None),
+        (Answer(200, "h", 12_345), 12_345),
+        (Answer(200, "h", None, chunked=True), None),
+        (Answer(200, "h", None, chunked=True, stored_length=12_345), 12_345),
+        (Answer(416, "h", 0, content_range=ContentRange(None, None, 0)), 0),
+    ],
+)
+def test_what_a_probe_tells_of_the_size(answer, size):
+    assert size_told(answer) == size
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(403, "h"), LinkRefused),
+        (Answer(400, "h", expired_token=True), LinkRefused),
+        (Answer(503, "h"), StorageBusy),
+        (Answer(416, "h", content_range=ContentRange(None, None, 5)), NotTheFile),
+        (Answer(200, "h", 300, content_type="text/html"), NotTheFile),
+        (Answer(206, "h", 1, content_range=ContentRange(7, 7, 100)), NotTheFile),
+        (Answer(206, "h", 1), NotTheFile),
+    ],
+)
+def test_a_probe_that_is_not_answered_tells_nothing(answer, error):
+    with pytest.raises(error):
+        size_told(answer)

@@ -4,6 +4,7 @@ import gzip
 import random
 import socket
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +16,7 @@ from syncer.sandbox import (
     ChecksumForm,
     Cut,
     Delay,
+    EndsWithLink,
     ErrorPage,
     Frame,
     Framing,
@@ -369,3 +371,18 @@ def test_scenarios_can_be_named_and_combined():
     assert both.storage == scenario("cut").storage + scenario("slow").storage
     with pytest.raises(ValueError, match="healthy"):
         scenario("nonsense")
+
+
+def test_a_body_ends_with_the_life_of_its_link():
+    slow = Scenario("t", storage=(EndsWithLink(), Slow(rate=400_000)))
+    with running(Sandbox([JOB], slow)) as sandbox:
+
+        def read_on(answer):
+            for _ in answer.iter_raw():
+                sandbox.advance(timedelta(hours=25))
+
+        with httpx.stream("GET", sandbox.link(JOB), timeout=20) as answer, pytest.raises(httpx.RemoteProtocolError):
+            read_on(answer)
+        (seen,) = sandbox.log.requests(Kind.STORAGE)
+        assert (seen.status, 0 < seen.body_bytes < SIZE) == (200, True)
+        assert get(sandbox).status_code == 200
