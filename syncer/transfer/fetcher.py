@@ -11,6 +11,7 @@ from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.request import getproxies
 
 import httpx
 
@@ -23,8 +24,10 @@ from syncer.core.resume import PROBE, Answer, Ask
 from syncer.transfer.failures import NETWORK, explain
 from syncer.transfer.gather import Gather
 from syncer.transfer.head import expected_length, read_head
+from syncer.transfer.proxies import routes
 from syncer.transfer.redirects import is_redirect, next_hop, parse_link
 from syncer.transfer.throttle import Throttle
+from syncer.transfer.transport import BODY, Pourable, ThreadTransport
 
 _ERROR_BODY = 4096  # bytes read of an answer that is no success
 _HEADERS = {
@@ -50,12 +53,14 @@ class HttpFetcher:
         throttle: Throttle | None = None,
         ca_bundle: str | None = None,
         proxy: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Timeouts in seconds: to connect, and without a byte before a transfer counts as stalled.
 
         `connections` is the number of files at once: the pool of connections and of writing threads has that size.
         `ca_bundle` is a file or folder that replaces the usual authorities; without it and `proxy` the environment
-        counts as httpx reads it (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, ...).
+        counts as httpx reads it (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, ...). `transport` is what carries everything
+        that no proxy stands before, instead of a ThreadTransport.
         """
         self._clock = clock
         self._connect_timeout = connect_timeout
@@ -64,6 +69,7 @@ class HttpFetcher:
         self._throttle = throttle
         self._ca_bundle = ca_bundle
         self._proxy = proxy
+        self._transport = transport
         self._http: httpx.AsyncClient | None = None
         self._pool: ThreadPoolExecutor | None = None
 
@@ -148,17 +154,15 @@ class HttpFetcher:
 
     def _client(self) -> httpx.AsyncClient:
         try:
+            tls = _authorities(self._ca_bundle) if self._ca_bundle else httpx.create_ssl_context()
+            tls.set_alpn_protocols(["http/1.1"])
+            proxies = {"all://": self._proxy} if self._proxy else routes(getproxies())
             http = httpx.AsyncClient(
                 headers=_HEADERS,
                 timeout=httpx.Timeout(self._read_timeout, connect=self._connect_timeout, pool=self._connect_timeout),
-                limits=httpx.Limits(
-                    max_connections=self._connections,
-                    max_keepalive_connections=self._connections,
-                    keepalive_expiry=30.0,
-                ),
                 follow_redirects=False,
-                verify=_authorities(self._ca_bundle) if self._ca_bundle else True,
-                proxy=self._proxy,
+                transport=self._transport or ThreadTransport(tls, self._connections),
+                mounts={where: self._through(proxy, tls) for where, proxy in proxies.items()},
             )
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             kind = type(error).__name__
@@ -170,6 +174,15 @@ class HttpFetcher:
             f"The proxy or the certificates configured for the storage cannot be used ({kind}).",
             hint="Look at the proxy setting, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR.",
         )
+
+    def _through(self, proxy: str | None, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport | None:
+        """httpx's own transport, which knows proxies; None where there is to be none."""
+        if proxy is None:
+            return None
+        limits = httpx.Limits(
+            max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0
+        )
+        return httpx.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits)
 
 
 class HttpExchange:
@@ -207,11 +220,23 @@ class HttpExchange:
         expected = expected_length(answer)
         if expected is None and not answer.chunked:
             raise NotTheFile(f"{answer.host} did not say how long the file is, so its end could not be proven.")
-        count = await self._move(Gather(sink, progress, self._pool))
+        body: Pourable | None = self._response.extensions.get(BODY) if self._throttle is None else None
+        if body is None:
+            count = await self._move(Gather(sink, progress, self._pool))
+        else:
+            count = await self._pour(body, sink, progress)
         if expected is not None and count < expected:
             raise Interrupted(f"{answer.host} ended the connection after {count} of {expected} bytes.")
         if expected is not None and count > expected:
             raise LengthMismatch(f"{answer.host} sent {count} bytes when it had promised {expected}.")
+
+    async def _pour(self, body: Pourable, sink: Sink, progress: Callable[[int], None]) -> int:
+        """The body straight to the sink, in a thread; the number of bytes."""
+        try:
+            return await body.pour_into(sink, progress, self._pool)
+        except httpx.HTTPError as error:
+            problem = self._explain(error, self._answer.host)
+        raise problem
 
     async def _move(self, gather: Gather) -> int:
         """Bytes from the wire until the body's end; their number."""

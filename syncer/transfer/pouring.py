@@ -1,0 +1,184 @@
+"""A body's way from the socket to its sink, in a thread: one buffer, and all that costs time lets other threads run."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import httpx
+
+from syncer.core.ports import Sink
+from syncer.transfer.wire import Wire
+from syncer.transfer.wire_head import Framing
+
+BUFFER = 1024 * 1024
+"""Bytes of a thread's buffer: the most that a sink gets at once. Larger ones fall out of the processor's cache."""
+
+ENOUGH = BUFFER // 2
+"""Bytes that are handed over without waiting for more."""
+
+FRESH = 0.25
+"""Seconds after which bytes are handed over however few they are; with a TICK on top, half a second at most."""
+
+OFTEN = 0.25
+"""Seconds between two tellings of one file's progress."""
+
+_PIECE = 64 * 1024  # bytes read at once where framing stands between them
+
+_of_this_thread = threading.local()
+
+
+class Pouring:
+    """Moves one body. `run` and what it calls are the thread's; everything else is the event loop's."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        framing: Framing,
+        rest: bytes,
+        read_timeout: float | None,
+        *,
+        sink: Sink,
+        progress: Callable[[int], None],
+    ) -> None:
+        """`rest` is what came in behind the head. `read_timeout` in seconds without a byte."""
+        self._wire = wire
+        self._framing = framing
+        self._rest = rest
+        self._read_timeout = read_timeout
+        self._sink = sink
+        self._progress = progress
+        self._loop = asyncio.get_running_loop()
+        self._halted = threading.Event()
+        self._view = memoryview(b"")
+        self._filled = 0  # bytes of the buffer that the sink does not have yet
+        self._filling_since = 0.0
+        self._silence = 0.0
+        self._told_at = 0.0
+        self._told = 0
+        self._written = 0  # bytes that the sink has
+        self._trouble: Exception | None = None  # what `progress` raised
+
+    async def carry(self, threads: Executor) -> int:
+        """Returns at the body's end, with its number of bytes.
+
+        Raises httpx's errors where the wire broke, and then what had come is with the sink; what the sink or
+        `progress` raised. However it ends, no thread is left at the wire or the sink, and all progress is told.
+        """
+        flight = self._loop.run_in_executor(threads, self.run)
+        try:
+            await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            self._halt()
+            await _seen_out(flight)
+            raise
+        except httpx.HTTPError:
+            if self._trouble is None:  # else it is our own hanging up
+                raise
+        finally:
+            self._tell()
+        if self._trouble is not None:
+            raise self._trouble
+        return self._written
+
+    def run(self) -> None:
+        """Blocking, until the body's end or a halt."""
+        self._view = _buffer()
+        self._told_at = time.monotonic()
+        try:
+            while not (self._framing.ended or self._halted.is_set()):
+                if not self._fill() or self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH:
+                    self._hand_over()
+        except httpx.HTTPError:
+            self._hand_over()
+            raise
+        self._hand_over()
+
+    def _fill(self) -> bool:
+        """Bytes from the wire into the buffer; False where none came for a TICK."""
+        if not self._filled:
+            self._filling_since = time.monotonic()
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._sort_out(rest)
+            return True
+        room = self._framing.room
+        most = min(BUFFER - self._filled, _PIECE if room is None else room)
+        view = self._view[self._filled : self._filled + most]
+        count = self._receive(view)
+        if count is None:
+            return False
+        if count == 0:
+            self._framing.eof()
+        elif room is None:
+            self._sort_out(bytes(view[:count]))
+        else:
+            self._framing.passed(count)
+            self._filled += count
+        return True
+
+    def _receive(self, view: memoryview) -> int | None:
+        """Raises httpx.ReadTimeout once the wire was silent for too long."""
+        began = time.monotonic()
+        count = self._wire.receive_into(view)
+        if count is not None:
+            self._silence = 0.0
+            return count
+        self._silence += time.monotonic() - began
+        if self._read_timeout is not None and self._silence >= self._read_timeout:
+            raise httpx.ReadTimeout("")
+        return None
+
+    def _sort_out(self, data: bytes) -> None:
+        """Keep what of `data` is the body. There is room: a buffer that is half full is handed over first."""
+        for piece in self._framing.take(data):
+            self._view[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+
+    def _hand_over(self) -> None:
+        """What is in the buffer to the sink; nothing any more after a halt."""
+        if not self._filled or self._halted.is_set():
+            return
+        self._sink.write(self._view[: self._filled])
+        self._written += self._filled
+        self._filled = 0
+        now = time.monotonic()
+        if now - self._told_at >= OFTEN:
+            self._told_at = now
+            self._loop.call_soon_threadsafe(self._tell_at_once)
+
+    def _halt(self) -> None:
+        self._halted.set()
+        self._wire.hang_up()
+
+    def _tell_at_once(self) -> None:
+        try:
+            self._tell()
+        except Exception as error:  # noqa: BLE001 - raised by `carry`
+            self._trouble = error
+            self._halt()
+
+    def _tell(self) -> None:
+        count = self._written - self._told
+        if count:
+            self._told += count
+            self._progress(count)
+
+
+async def _seen_out(flight: asyncio.Future[None]) -> None:
+    """Wait for a thread, however often the wait is cancelled: it must not go on writing when its file is closed."""
+    while not flight.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([flight])
+    if not flight.cancelled():
+        flight.exception()  # heard: whoever cancelled has a graver reason
+
+
+def _buffer() -> memoryview:
+    """This thread's buffer, the same one each time."""
+    view: memoryview | None = getattr(_of_this_thread, "view", None)
+    if view is None:
+        view = _of_this_thread.view = memoryview(bytearray(BUFFER))
+    return view

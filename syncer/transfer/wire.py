@@ -1,0 +1,117 @@
+"""One connection to a storage, plain or TLS: the event loop drives it for heads, a thread for bodies, never both."""
+
+import asyncio
+import select
+import socket
+import ssl
+from contextlib import suppress
+
+import httpx
+
+TICK = 0.25
+"""Seconds after which a thread that waits for bytes looks up: what it has is handed over, and silence is counted."""
+
+_WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Wire:
+    """A connected socket, its TLS handshake done. Raises httpx's errors, like any transport of httpx.
+
+    `send` and `receive` belong to the event loop's thread, `receive_into` to any other; whoever lets one thread go on
+    waits for the other to be done. `hang_up` may be called at any time: a blocked `receive_into` returns at once.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        """`sock` must be connected, and of the non-blocking kind."""
+        self._sock = sock
+
+    async def send(self, data: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - of each silence, not of the call
+        """Raises httpx.WriteTimeout after so many seconds in which nothing could be sent, httpx.WriteError."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self._sock.send(view) :]
+            except _WAITS as wait:
+                if not await ready(self._sock, writing=_writes(wait, otherwise=True), timeout=timeout):
+                    raise httpx.WriteTimeout("") from None
+            except OSError as error:
+                raise httpx.WriteError(str(error)) from error
+
+    async def receive(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
+        """Up to `most` bytes; none at the connection's end. Raises httpx.ReadTimeout, httpx.ReadError."""
+        while True:
+            try:
+                return self._sock.recv(most)
+            except _WAITS as wait:
+                if not await ready(self._sock, writing=_writes(wait, otherwise=False), timeout=timeout):
+                    raise httpx.ReadTimeout("") from None
+            except OSError as error:
+                raise httpx.ReadError(str(error)) from error
+
+    def lend(self) -> None:
+        """From here on a thread may receive; from `take_back` on the event loop may again."""
+        self._sock.settimeout(TICK)
+
+    def take_back(self) -> None:
+        """The thread is done with it."""
+        with suppress(OSError):
+            self._sock.settimeout(0)
+
+    def receive_into(self, view: memoryview) -> int | None:
+        """Blocking: the bytes put into `view`, 0 at the connection's end, None after a TICK without any."""
+        try:
+            return self._sock.recv_into(view)
+        except _WAITS:
+            return None
+        except TimeoutError as error:
+            if error.errno is None:  # our own patience; with a number it is the kernel's, and the connection is gone
+                return None
+            raise httpx.ReadError(str(error)) from error
+        except OSError as error:
+            raise httpx.ReadError(str(error)) from error
+
+    def is_stale(self) -> bool:
+        """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def hang_up(self) -> None:
+        """End the connection, and leave the socket open for the thread that may be using it."""
+        with suppress(OSError):
+            # SSLSocket's own would forget that there is TLS: a thread's next read would take cipher text for bytes.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Only when no thread is using it any more."""
+        with suppress(OSError):
+            self._sock.close()
+
+
+async def ready(sock: socket.socket, *, writing: bool, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+    """Wait until the socket can be read from, or written to; False after `timeout` seconds in which it could not."""
+    loop, descriptor = asyncio.get_running_loop(), sock.fileno()
+    waiter: asyncio.Future[str] = loop.create_future()
+    (loop.add_writer if writing else loop.add_reader)(descriptor, _settle, waiter, "ready")
+    timer = None if timeout is None else loop.call_later(timeout, _settle, waiter, "late")
+    try:
+        return await waiter == "ready"
+    finally:
+        (loop.remove_writer if writing else loop.remove_reader)(descriptor)
+        if timer is not None:
+            timer.cancel()
+
+
+def _settle(waiter: asyncio.Future[str], how: str) -> None:
+    if not waiter.done():
+        waiter.set_result(how)
+
+
+def _writes(wait: OSError, *, otherwise: bool) -> bool:
+    """Whether the socket wants to write before it can go on: TLS may have to in order to read, and the reverse."""
+    match wait:
+        case ssl.SSLWantReadError():
+            return False
+        case ssl.SSLWantWriteError():
+            return True
+    return otherwise
