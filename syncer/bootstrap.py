@@ -9,15 +9,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from syncer.config import Settings, load, resolve_key
-from syncer.core.errors import SyncerError
+from syncer.core.doctor import Finding, FolderFacts, LedgerFacts, Level, judge_folder, judge_ledger
+from syncer.core.errors import SyncerError, UsageError
 from syncer.core.filters import JobFilter
+from syncer.core.model import Binding
+from syncer.core.mounts import Mount, parse_mounts
 from syncer.core.naming import Naming
 from syncer.core.ports import Clock, Ledger, Observer, Source
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
+from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
 from syncer.ledger.engine import place_of
+from syncer.ledger.examine import examine as examine_ledger
 from syncer.reporting.log import quieten_libraries
 from syncer.reporting.metrics import write_metrics
 from syncer.reporting.notify import load_apprise, notify
@@ -26,6 +31,7 @@ from syncer.reporting.ping import Ping
 from syncer.reporting.summary import summarise
 from syncer.runner import adoption
 from syncer.runner.adoption import Adoption
+from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
@@ -33,6 +39,8 @@ from syncer.runner.planning import Forecast, forecast
 from syncer.transfer.fetcher import HttpFetcher
 from syncer.transfer.throttle import Throttle
 from syncer.videodb.client import ApiClient
+from syncer.videodb.examine import Examiner
+from syncer.videodb.links import form_of
 from syncer.videodb.lister import VideoDb
 
 
@@ -126,6 +134,62 @@ async def adopt(settings: Settings, told: Callable[[str], None], *, dry_run: boo
         return await adoption.adopt(ledger, destination, clock, random.SystemRandom(), told, dry_run=dry_run)
 
 
+async def doctor(settings: Settings) -> list[Finding]:
+    """What is well and what is not: key, API and storage, destination, ledger. Only a trial folder is written to."""
+    quieten_libraries()
+    found = await _look_at_the_api(settings)
+    mounts = await asyncio.to_thread(_mounts)
+    ledger = await asyncio.to_thread(examine_ledger, settings.ledger_location, mounts)
+    found += await _look_at_the_folder(settings, ledger, mounts)
+    return found + judge_ledger(ledger)
+
+
+async def _look_at_the_folder(settings: Settings, ledger: LedgerFacts, mounts: tuple[Mount, ...]) -> list[Finding]:
+    if ledger.error:
+        text = "Not looked at: which one is the right one, only the ledger can tell."
+        return [Finding("destination", Level.WARN, text, "Mend the ledger first, see below.")]
+    binding = await _binding(settings, ledger)
+    dest = settings.dest or (binding.location if binding else None)
+    if dest is None:
+        return [Finding("destination", Level.WARN, "None is given, so none was looked at.", "Name the folder.")]
+
+    def look() -> FolderFacts:
+        root = Path(dest).expanduser()
+        if binding is None:
+            return examine_folder(root, None, None, mounts)
+        return examine_folder(root, binding.ledger_id, binding.destination_id, mounts)
+
+    return judge_folder(await asyncio.to_thread(look))
+
+
+async def _binding(settings: Settings, ledger: LedgerFacts) -> Binding | None:
+    """Which destination the ledger knows, where it can be read as it is."""
+    if not ledger.exists or ledger.error or ledger.revision != ledger.head:
+        return None
+    opened = await open_ledger(settings.ledger_location, read_only=True)
+    try:
+        return await opened.binding()
+    finally:
+        await opened.close()
+
+
+async def _look_at_the_api(settings: Settings) -> list[Finding]:
+    clock = SystemClock()
+    try:
+        key = await asyncio.to_thread(resolve_key, settings)
+    except UsageError as error:
+        return [Finding("key", Level.FAIL, error.message, error.hint)]
+    async with _client(settings, key, clock, Observers([])) as client, _fetcher(settings, clock) as fetcher:
+        return await check_api(Examiner(client, clock).examine, fetcher, clock, form_of)
+
+
+def _mounts() -> tuple[Mount, ...]:
+    try:
+        return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ()
+
+
 @asynccontextmanager
 async def _parts(
     settings: Settings, observer: Observer, ledger: Ledger, where: tuple[Path, str]
@@ -141,7 +205,12 @@ async def _parts(
 
 @asynccontextmanager
 async def _source(settings: Settings, key: str, clock: Clock, observer: Observer) -> AsyncIterator[Source]:
-    client = ApiClient(
+    async with _client(settings, key, clock, observer) as client:
+        yield VideoDb(client, clock=clock, observer=observer, page_size=settings.page_size)
+
+
+def _client(settings: Settings, key: str, clock: Clock, observer: Observer) -> ApiClient:
+    return ApiClient(
         settings.base_url,
         key,
         clock=clock,
@@ -154,8 +223,6 @@ async def _source(settings: Settings, key: str, clock: Clock, observer: Observer
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
     )
-    async with client:
-        yield VideoDb(client, clock=clock, observer=observer, page_size=settings.page_size)
 
 
 def _fetcher(settings: Settings, clock: Clock) -> HttpFetcher:

@@ -14,6 +14,7 @@ COMMANDS = {
     "list": ("syncer.cli.ledger", "List the jobs the ledger knows."),
     "retry": ("syncer.cli.ledger", "Put failed, lost or stored entries back for the next pass."),
     "adopt": ("syncer.cli.adopt", "Take a destination that is filled already into a new ledger."),
+    "doctor": ("syncer.cli.doctor", "Check key, API, storage, destination and ledger."),
     "ledger": ("syncer.cli.ledger", "Look after the ledger itself."),
     "init": ("syncer.cli.init", "Write a commented configuration file."),
     "config": ("syncer.cli.config", "Tell what is set, and who set it."),

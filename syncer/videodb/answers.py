@@ -44,6 +44,7 @@ class Answer:
     body: bytes
     retry_after: str | None = None
     location: str | None = None
+    date: str | None = None  # the server's clock (RFC 9110 §6.6.1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import random
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ from syncer.core.events import RequestRetried
 from syncer.core.ports import Clock, Observer
 from syncer.core.retry import RetryPolicy, backoff
 from syncer.videodb.answers import Answer, Asked, Hitch, give_up, judge, judge_failure
+from syncer.videodb.times import read_moment
 from syncer.videodb.wire import WireError
 
 T = TypeVar("T")
@@ -133,6 +135,13 @@ class ApiClient:
         asked = Asked(self.host, (self._key,), of_job=of_job, repeatable=True)
         return await self._ask("GET", self._url(path, params), asked, parse)
 
+    async def server_time(self) -> datetime | None:
+        """What the API's clock says, to the second; None where its answer does not tell, or there is none."""
+        asked = Asked(self.host, (self._key,), of_job=False, repeatable=True)
+        await self._take_turn()
+        answer = await self._exchange("GET", self._url("/download", {"page_index": 0, "count": 1}), asked)
+        return None if isinstance(answer, Hitch) else read_moment(answer.date)
+
     async def post(self, path: str, *, of_job: bool = False) -> dict[str, Any]:
         """POST without a body. Repeated only where the API certainly has not taken it: VideoDB may bill each one."""
         asked = Asked(self.host, (self._key,), of_job=of_job, repeatable=False)
@@ -191,7 +200,8 @@ class ApiClient:
         if len(body) > ceiling and response.is_success:
             raise ApiRefused(f"{self.host} sent an answer of more than {ceiling} bytes.", hint="Check the base URL.")
         headers = response.headers
-        return Answer(response.status_code, bytes(body), headers.get("retry-after"), headers.get("location"))
+        told = (headers.get(name) for name in ("retry-after", "location", "date"))
+        return Answer(response.status_code, bytes(body), *told)
 
     async def _take_turn(self) -> None:
         """Waits until the pace allows one more request; turns are given in the order of asking."""

@@ -33,11 +33,17 @@ def read_expiry(url: str, created_at: datetime | None, seen_at: datetime) -> Lin
     nonsense count as absent. Never raises, whatever the text.
     """
     values = _values(url)
-    for form in _FORMS:
+    for form in _FORMS.values():
         moment = form(values)
         if moment is not None:
             return Link(url, moment)
     return Link(url, later(created_at or seen_at, LIFE), estimated=True)
+
+
+def form_of(url: str) -> str | None:
+    """The parameter by which the link says when it dies; None where it does not."""
+    values = _values(url)
+    return next((name for name, form in _FORMS.items() if form(values) is not None), None)
 
 
 def _values(url: str) -> Values:
@@ -98,14 +104,14 @@ def _policy(values: Values) -> datetime | None:
     return None
 
 
-_FORMS: tuple[Callable[[Values], datetime | None], ...] = (
-    _v4("goog"),
-    _v4("amz"),
-    _epoch("expires"),
-    _azure,
-    _epoch("exp"),
-    _policy,
-)
+_FORMS: dict[str, Callable[[Values], datetime | None]] = {
+    "X-Goog-Expires": _v4("goog"),
+    "X-Amz-Expires": _v4("amz"),
+    "Expires": _epoch("expires"),
+    "se": _azure,
+    "exp": _epoch("exp"),
+    "Policy": _policy,
+}
 
 
 @lru_cache(maxsize=64)  # one page is signed within a second or two

@@ -110,6 +110,24 @@ def parse_job(body: dict[str, Any], asked: str, now: datetime) -> Job:
     return _job(data, asked, status, now)
 
 
+def time_forms(body: dict[str, Any]) -> tuple[str, ...]:
+    """How the entries of a page write `created_at`, each form once: naive, Z, offset, a number, missing, unreadable."""
+    return tuple(sorted({_time_form(entry.get("created_at")) for entry in _entries(body) if isinstance(entry, dict)}))
+
+
+def _time_form(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if read_moment(value) is None:
+        return "unreadable"
+    if not isinstance(value, str):
+        return "a number"
+    text = value.strip()
+    if text[-1:] in ("Z", "z"):
+        return "with Z"
+    return "with an offset" if re.search(r"[+-]\d\d:?\d\d$", text) else "without a zone"
+
+
 def is_failed_job(body: dict[str, Any]) -> bool:
     """Whether an answer describes a job whose making failed, though it says `success: false` of itself."""
     data = body.get("data")
