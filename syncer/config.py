@@ -56,6 +56,8 @@ class Settings:
     ping_url: str | None = field(default=None, repr=False)
     metrics_file: str | None = None
     notify: tuple[str, ...] = field(default=(), repr=False)
+    log_format: str = "human"
+    log_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     profile: str | None = None

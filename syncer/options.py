@@ -151,6 +151,18 @@ def template(value: Any) -> str:
     return word
 
 
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """One of a few words."""
+
+    def parse(value: Any) -> str:
+        word = str(value).strip().lower()
+        if word not in allowed:
+            raise UsageError(f"{value!r} is none of {', '.join(allowed)}.")
+        return word
+
+    return parse
+
+
 def timetable(value: Any) -> Timetable:
     """A bandwidth limit."""
     return parse_timetable(str(value))
@@ -257,6 +269,14 @@ OPTIONS: tuple[Option, ...] = (
         is_repeatable=True,
         is_secret=True,
     ),
+    Option(
+        "log_format",
+        "How to log: lines for people, or json, one event a line.",
+        one_of("human", "json"),
+        "FORMAT",
+        "human",
+    ),
+    Option("log_file", "Log to this file as well, every event; put aside at 10 MiB, five are kept.", text, "FILE"),
     Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL", is_secret=True),
     Option("ca_bundle", "CA certificates to trust instead of the system's.", text, "FILE"),
 )

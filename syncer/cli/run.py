@@ -15,8 +15,10 @@ from syncer.config import Settings, with_key
 from syncer.core.errors import SyncerError
 from syncer.core.ports import Observer
 from syncer.core.report import ExitCode, Report, not_begun
+from syncer.reporting.eventlog import EventLog
 from syncer.reporting.files import check_report_target, write_report
 from syncer.reporting.lines import Lines
+from syncer.reporting.observers import Observers
 from syncer.reporting.progress import Bars
 from syncer.reporting.summary import summarise
 from syncer.runner.clock import SystemClock
@@ -43,8 +45,11 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
     if settings.report:
         check_report_target(settings.report)
     observer = choose_observer(quiet=quiet, verbose=verbose, progress=progress)
+    events = EventLog() if settings.log_format == "json" or settings.log_file else None
+    if events:
+        observer = events if settings.log_format == "json" else Observers([observer, events])
     try:
-        return run_async(_run_and_tell(with_key(settings), observer, quiet=quiet))
+        return run_async(_run_and_tell(with_key(settings), observer, events, quiet=quiet))
     except SyncerError as error:
         if settings.report:
             # Last night's report must not stand there as if it were tonight's.
@@ -52,9 +57,11 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
         raise
 
 
-async def _run_and_tell(settings: Settings, observer: Observer, *, quiet: bool) -> int:
+async def _run_and_tell(settings: Settings, observer: Observer, events: EventLog | None, *, quiet: bool) -> int:
     report = await run_pass(settings, observer)
-    code = finish(report, settings.report, quiet=quiet)
+    if events:
+        events.report(report)
+    code = finish(report, settings.report, quiet=quiet, summary=settings.log_format != "json")
     if report.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         # All is written and let go of. A thread that hangs in a name lookup would hold up an orderly exit for long.
         flush_streams()
@@ -78,9 +85,9 @@ def choose_observer(*, quiet: bool, verbose: int, progress: bool | None) -> Obse
     return Lines(lambda line: tqdm.write(line, file=sys.stderr), every_file=True)
 
 
-def finish(report: Report, target: str | None, *, quiet: bool) -> int:
+def finish(report: Report, target: str | None, *, quiet: bool, summary: bool = True) -> int:
     """Tell how the pass went, on standard error, and where asked for as JSON; its exit code."""
-    if not quiet or report.exit_code:
+    if summary and (not quiet or report.exit_code):
         say(summarise(report))
     written = _write(report, target) if target else True
     return report.exit_code if written else report.exit_code or int(ExitCode.USAGE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -9,9 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from syncer import config
+from syncer.core.errors import SyncerError
 from syncer.options import BY_KEY, Option
 from syncer.reporting.files import to_text
-from syncer.reporting.log import configure, quieten_libraries
+from syncer.reporting.log import configure, protect, quieten_libraries, stderr_style
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -30,6 +34,7 @@ API = (
 )
 API_LINE = ("proxy", "ca_bundle")
 CHOICE = ("include", "exclude", "since", "until")
+LOG = ("log_format", "log_file")
 TRANSFER = (
     "workers",
     "tries",
@@ -41,13 +46,14 @@ TRANSFER = (
     "metrics_file",
     "notify",
 )
-PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *API_LINE)
+PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *LOG, *API_LINE)
 
 
-def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command], Command]:
+def takes_settings(*keys: str, dest_argument: bool = False, rereads: bool = False) -> Callable[[Command], Command]:
     """Give a command the options `keys`, --config and --profile; it receives a `settings` argument for them.
 
-    With `dest_argument`, DEST may be given as an argument as well as by --dest.
+    With `dest_argument`, DEST may be given as an argument as well as by --dest. With `rereads`, the command receives
+    `reread` too, which reads the settings once more.
     """
 
     def decorate(function: Command) -> Command:
@@ -57,9 +63,16 @@ def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command
             positional = given.pop("dest_argument", None)
             if positional is not None:
                 flags["dest"] = positional
+            verbosity = int(given.get("verbose") or 0)
             quieten_libraries()
-            configure(sys.stderr, int(given.get("verbose") or 0))
-            return function(settings=config.load(flags), **given)
+            configure(sys.stderr, verbosity, stderr_style(dated=verbosity > 1))
+            settings = config.load(flags)
+            if rereads:
+                given["reread"] = functools.partial(config.load, flags)
+            if "log_format" not in keys:
+                return function(settings=settings, **given)
+            set_up_log(settings, -1 if given.get("quiet") else verbosity, dated=rereads)
+            return _logging_errors(settings, function, given)
 
         command: Command = run
         for key in reversed(keys):
@@ -73,6 +86,27 @@ def takes_settings(*keys: str, dest_argument: bool = False) -> Callable[[Command
         return click.option("--config", metavar="FILE", help="TOML configuration file. [SYNCER_CONFIG]")(command)
 
     return decorate
+
+
+def _logging_errors(settings: config.Settings, function: Command, given: dict[str, Any]) -> Any:
+    """Run a command; where the log is for machines, what ends it is an entry like any other."""
+    try:
+        return function(settings=settings, **given)
+    except SyncerError as error:
+        if settings.log_format != "json":
+            raise
+        _log.error("%s", error)
+        return error.exit_code
+
+
+def set_up_log(settings: config.Settings, verbosity: int, *, dated: bool = False) -> None:
+    """The log as the settings want it: on standard error, and in a file where one is named."""
+    for secret in (settings.api_key, settings.ping_url, settings.proxy, *settings.notify):
+        protect(secret or "")
+    as_json = settings.log_format == "json"
+    told = verbosity + 1 if (as_json or dated) and verbosity < 1 else verbosity  # quiet is -1
+    style = stderr_style(as_json=as_json, dated=dated or verbosity > 1, shows_events=as_json or dated)
+    configure(sys.stderr, told, style, settings.log_file)
 
 
 def _option(option: Option) -> Callable[[Command], Command]:

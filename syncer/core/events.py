@@ -130,6 +130,21 @@ class PassEnded:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True)
+class PassPlanned:
+    """A watch waits for its next pass."""
+
+    at: datetime
+    why: str  # what asks for it, as the end of a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReread:
+    """A watch read its configuration again. With a `problem` the old one stays in force."""
+
+    problem: str | None = None
+
+
 Event = (
     PassStarted
     | PageListed
@@ -145,4 +160,6 @@ Event = (
     | EntryFollowed
     | RequestRetried
     | PassEnded
+    | PassPlanned
+    | SettingsReread
 )

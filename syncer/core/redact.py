@@ -3,10 +3,15 @@
 import re
 from urllib.parse import urlsplit
 
-_URL = re.compile(r"(https?://[^\s\"'<>?#]+)[?#][^\s\"'<>]*", re.IGNORECASE)
-_USERINFO = re.compile(r"(https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
-_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-]{4,}")
-_HEADER = re.compile(r"(x-access-token['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",;)\]}]+", re.IGNORECASE)
+_URL = re.compile(r"(https?:/+[^\s\"'<>?#]+)[?#][^\s\"'<>]*", re.IGNORECASE)
+_USERINFO = re.compile(r"(https?:/+)[^\s/@\"'<>]+@", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"\b((?:x-(?:goog|amz)-(?:signature|credential|security-token)|signature|sig|policy|key-pair-id|access_token|token)"
+    r"=)[^\s&\"'<>]+",
+    re.IGNORECASE,
+)  # where a link came apart, or stands without its host
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-]{4,}|sk-[A-Za-z0-9]{20,}")
+_HEADER = re.compile(r"(x-access-token[\\'\"]*\s*[:=,]\s*b?[\\'\"]*)[^\s\\'\",;)\]}]+", re.IGNORECASE)
 HIDDEN = "[hidden]"
 
 
@@ -18,6 +23,7 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     text = _URL.sub(rf"\1?{HIDDEN}", text)
     text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
     text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    text = _PARAMETER.sub(rf"\1{HIDDEN}", text)
     return _KEY.sub(HIDDEN, text)
 
 

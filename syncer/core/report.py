@@ -92,6 +92,7 @@ class Report:
     deadlines: Deadlines
     failures: tuple[Failure, ...] = ()
     reason: str | None = field(default=None)  # one sentence, where the pass ended early
+    limited: bool = False  # the user's own limit on a pass ended it, and left files for the next
 
     @property
     def balanced(self) -> bool:

@@ -12,8 +12,10 @@ from syncer.core.events import (
     FileStored,
     LinkRenewed,
     ListingEnded,
+    PassPlanned,
     PassStarted,
     RequestRetried,
+    SettingsReread,
 )
 from syncer.reporting.units import human_bytes, human_seconds
 
@@ -34,7 +36,7 @@ class Lines:
 def line_of(event: Event, *, every_file: bool) -> str | None:
     """An event in words; None where it is not worth a line."""
     routine = _routine(event) if every_file else None
-    return routine or _trouble_with_listing(event) or _trouble_with_file(event)
+    return routine or _trouble_with_listing(event) or _trouble_with_file(event) or _about_watch(event)
 
 
 def _routine(event: Event) -> str | None:
@@ -75,5 +77,17 @@ def _trouble_with_file(event: Event) -> str | None:
             return f"LOST {name}: {reason}"
         case EntryFollowed(name=name, reason=reason):
             return f"{name}: {reason}"
+        case _:
+            return None
+
+
+def _about_watch(event: Event) -> str | None:
+    match event:
+        case PassPlanned(at=at, why=why):
+            return f"next pass at {at:%Y-%m-%d %H:%M:%S} UTC ({why})"
+        case SettingsReread(problem=None):
+            return "the configuration was read again"
+        case SettingsReread(problem=problem):
+            return f"the configuration could not be read again, and the old one stays in force: {problem}"
         case _:
             return None

@@ -1,36 +1,78 @@
-"""Logging set up once, with secrets taken out of every record on its way."""
+"""Logging set up once: for people or for machines, to a stream and a file, with secrets taken out of every record.
+
+Entries come from structlog (the events of a pass) and from the standard library (ours and other libraries'); all go
+through the same formatter, whose last step before rendering is the scrubber. https://www.structlog.org/en/stable/.
+"""
 
 import logging
-from typing import TextIO
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
 
-from syncer.core.redact import redact
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from tqdm import tqdm
+
+from syncer.core.errors import UsageError
+from syncer.core.text import one_line
+from syncer.reporting.files import to_text
+from syncer.reporting.scrub import Scrubber
 
 LIBRARIES = ("httpx", "httpcore", "alembic", "sqlalchemy", "uvicorn", "filelock")
 """Libraries that log URLs, headers or parameters of their own accord."""
 
+EVENTS = "syncer.events"
+"""The logger of what happens in a pass; see `reporting.eventlog`."""
 
-class Redacting(logging.Formatter):
-    """A formatter whose every line, tracebacks included, has gone through `core.redact`."""
+FILE_BYTES = 10 << 20
+FILES_KEPT = 5
+"""A log file that grows beyond 10 MiB is put aside as FILE.1; five of them are kept."""
 
-    def __init__(self, fmt: str, secrets: tuple[str, ...] = ()) -> None:
-        super().__init__(fmt)
-        self._secrets = secrets
+WIDEST = 2000
+"""Columns of one value for people."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._secrets)
+_scrubber = Scrubber()
+_PRIORITY = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # sd-daemon(3)
+_FIRST = ("timestamp", "level", "event", "pass", "job", "message")
 
 
-def configure(stream: TextIO, verbosity: int, secrets: tuple[str, ...] = ()) -> None:
-    """Send syncer's log to `stream`: warnings, or with 1 what happens, or with 2 everything of ours."""
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a stream of log lines looks. `shows_events` is False where an observer tells them to people already."""
+
+    as_json: bool = False
+    dated: bool = False
+    journal: bool = False  # priority prefixes in the place of times: the journal has its own
+    shows_events: bool = True
+
+
+def protect(secret: str) -> None:
+    """Hide this text in every log record from now on."""
+    _scrubber.protect(secret)
+
+
+def configure(stream: TextIO, verbosity: int, style: Style, file: str | None = None) -> None:
+    """Send the log to `stream`: warnings, or with 1 what happens, or with 2 everything of ours; and all to `file`.
+
+    Other libraries' warnings go the same way. Raises UsageError where the file cannot be written.
+    """
     level = {0: logging.WARNING, 1: logging.INFO}.get(min(verbosity, 2), logging.DEBUG)
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        Redacting("syncer: %(message)s" if verbosity < 2 else "%(asctime)s %(name)s: %(message)s", secrets)
-    )
-    root = logging.getLogger("syncer")
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    root.propagate = False
+    handlers: list[logging.Handler] = [_Stream(stream, style, level)]
+    if file:
+        handlers.append(_file_handler(Path(file).expanduser(), style, min(level, logging.INFO)))
+    root, ours = logging.getLogger(), logging.getLogger("syncer")
+    for logger in (root, ours):
+        for old in [h for h in logger.handlers if isinstance(h, _Stream | _File)]:
+            logger.removeHandler(old)
+            old.close()
+    for handler in handlers:
+        root.addHandler(handler)
+    ours.setLevel(min(handler.level for handler in handlers))
+    logging.captureWarnings(capture=True)
 
 
 def quieten_libraries() -> None:
@@ -39,3 +81,129 @@ def quieten_libraries() -> None:
         logger = logging.getLogger(name)
         if logger.level < logging.WARNING:
             logger.setLevel(logging.WARNING)
+
+
+def is_journal(stream: TextIO, told: str | None) -> bool:
+    """Whether `stream` leads to systemd's journal; `told` is JOURNAL_STREAM, the journal's device and inode.
+
+    Source: systemd.exec(5): the variable alone proves nothing, because children inherit it.
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return told == f"{found.st_dev}:{found.st_ino}"
+
+
+class _Stream(logging.StreamHandler[TextIO]):
+    """Lines on a terminal or a pipe, above any progress bars."""
+
+    def __init__(self, stream: TextIO, style: Style, level: int) -> None:
+        super().__init__(stream)
+        self.setLevel(level)
+        self.setFormatter(_formatter(style))
+        if not style.shows_events:
+            self.addFilter(lambda record: record.name != EVENTS)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            tqdm.write(self.format(record), file=self.stream)
+            self.flush()
+        except Exception:  # noqa: BLE001 - nobody may be reading, and a record may be unprintable
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """The standard library would print the record as it is, secrets included."""
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    """A log file that does not grow for ever; a full disk under it changes nothing else."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """See `_Stream`."""
+
+
+def _file_handler(path: Path, style: Style, level: int) -> logging.Handler:
+    try:
+        handler = _File(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"The log file {path} cannot be written: {error.strerror}.", hint="Check --log-file."
+        ) from None
+    handler.setLevel(level)
+    handler.setFormatter(_formatter(Style(as_json=style.as_json, dated=True)))
+    return handler
+
+
+def _formatter(style: Style) -> ProcessorFormatter:
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            _as_message,
+        ],
+        processors=[
+            _moment,
+            structlog.processors.format_exc_info,
+            ProcessorFormatter.remove_processors_meta,
+            _scrubber,
+            _render_json(style) if style.as_json else _render_text(style),
+        ],
+    )
+
+
+def _moment(logger: Any, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The record's own time, in UTC."""
+    return structlog.processors.TimeStamper(fmt="iso", utc=True)(logger, name, entry)
+
+
+def _as_message(logger: Any, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ARG001
+    """A standard record is all message; its event has one name."""
+    entry["message"], entry["event"] = entry.get("event"), "log"
+    return entry
+
+
+def _prefix(style: Style, level: str) -> str:
+    return f"<{_PRIORITY.get(level, 5)}>" if style.journal else ""
+
+
+def _render_json(style: Style) -> Callable[[Any, str, MutableMapping[str, Any]], str]:
+    def render(logger: Any, name: str, entry: MutableMapping[str, Any]) -> str:  # noqa: ARG001
+        if style.journal:
+            entry.pop("timestamp", None)
+        ordered = {key: entry[key] for key in _FIRST if key in entry} | dict(entry)
+        return _prefix(style, str(entry.get("level"))) + to_text(ordered, indent=None)
+
+    return render
+
+
+def _render_text(style: Style) -> Callable[[Any, str, MutableMapping[str, Any]], str]:
+    def render(logger: Any, name: str, entry: MutableMapping[str, Any]) -> str:  # noqa: ARG001
+        level = str(entry.get("level", "info"))
+        head = f"{str(entry.get('timestamp', ''))[:19]}Z {level:<7} " if style.dated and not style.journal else ""
+        words = one_line(str(entry.get("message") or entry.get("event")), WIDEST)
+        told = [f"{key}={_shown(entry[key])}" for key in ("pass", "job") if key in entry]
+        if not style.dated:
+            head, told = "syncer: ", []
+        if "exception" in entry:
+            told.append(f"exception={_shown(entry['exception'])}")
+        return _prefix(style, level) + head + "  ".join([words, *told])
+
+    return render
+
+
+def _shown(value: Any) -> str:
+    text = one_line(str(value).replace("\n", " | "), WIDEST)
+    return to_text(text, indent=None) if " " in text or not text else text
+
+
+def default_style(stream: TextIO, *, as_json: bool, dated: bool, shows_events: bool) -> Style:
+    """The style for `stream`, which may be the journal."""
+    journal = is_journal(stream, os.environ.get("JOURNAL_STREAM"))
+    return Style(as_json, dated, journal, shows_events)
+
+
+def stderr_style(*, as_json: bool = False, dated: bool = False, shows_events: bool = False) -> Style:
+    """The style for standard error."""
+    return default_style(sys.stderr, as_json=as_json, dated=dated, shows_events=shows_events)

@@ -79,6 +79,10 @@ class Stop:
             self.code = code
             self._asked.set()
 
+    def is_asked(self) -> bool:
+        """Whether somebody asked already."""
+        return self._asked.is_set()
+
     async def asked(self) -> None:
         """Returns once somebody asked."""
         await self._asked.wait()
