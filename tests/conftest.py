@@ -1,11 +1,15 @@
 """Fixtures for every test."""
 
+import hypothesis
 import pytest
 from helpers.site import Site, jobs
 
 from syncer.sandbox.box import Sandbox
 from syncer.sandbox.scenarios import HEALTHY
 from syncer.sandbox.server import running
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine proves nothing about a property
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture
