@@ -246,6 +246,7 @@ def _rules(settings: Settings) -> Rules:
         jobs=_filter(settings),
         policy=RetryPolicy(tries=settings.tries),
         regenerate=settings.regenerate,
+        remake_patience=settings.regenerate_wait,
     )
 
 

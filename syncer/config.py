@@ -52,6 +52,7 @@ class Settings:
     since: datetime | None = None
     until: datetime | None = None
     regenerate: bool = False
+    regenerate_wait: float = 120.0
     report: str | None = None
     ping_url: str | None = field(default=None, repr=False)
     metrics_file: str | None = None

@@ -252,6 +252,13 @@ OPTIONS: tuple[Option, ...] = (
         "",
         "off",
     ),
+    Option(
+        "regenerate_wait",
+        "How long a pass with nothing else to do waits for jobs that are made again: 10m.",
+        seconds,
+        "SECONDS",
+        "120",
+    ),
     Option("report", "Write the run report as JSON; - for standard output.", text, "FILE"),
     Option(
         "ping_url",

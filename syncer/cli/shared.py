@@ -41,6 +41,7 @@ TRANSFER = (
     "name_template",
     "bwlimit",
     "regenerate",
+    "regenerate_wait",
     "report",
     "ping_url",
     "metrics_file",

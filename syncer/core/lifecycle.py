@@ -57,11 +57,12 @@ class Known:
     link: Link | None
 
 
-def on_listed(known: Known | None, sighting: Sighting) -> State:
-    """The state of an entry after the listing brought it.
+def on_listed(known: Known | None, sighting: Sighting, at: datetime) -> State:
+    """The state of an entry after the listing brought it at `at`.
 
     A stored entry stays stored and a claimed one claimed, whatever the list says: the file, or the worker,
-    knows better. A lost one comes back only with another link than the one that was refused (I7).
+    knows better. A lost one comes back only with another link than the one that was refused (I7), and with none that
+    died as early: an account full of dead links, signed anew for every list, would be refused all over again each time.
     """
     job = sighting.job
     wanted = State.FILTERED if sighting.filtered else _BY_STATUS[job.status]
@@ -69,13 +70,20 @@ def on_listed(known: Known | None, sighting: Sighting) -> State:
         return wanted
     if known.state in (State.STORED, State.CLAIMED):
         return known.state
-    if known.state is State.LOST and wanted is State.PENDING and not _is_new_link(known.link, job.link):
+    if known.state is State.LOST and wanted is State.PENDING and not _may_live(known.link, job.link, at):
         return State.LOST
     return move(known.state, wanted)
 
 
-def _is_new_link(old: Link | None, new: Link | None) -> bool:
-    return new is not None and (old is None or new.url != old.url)
+def _may_live(refused: Link | None, new: Link | None, at: datetime) -> bool:
+    """Whether a listed link is worth a try after the refused one. Our clock alone never says no: it may be wrong."""
+    if new is None or refused is None:
+        return new is not None
+    if new.url == refused.url:
+        return False
+    if new.estimated or new.expires_at is None or refused.expires_at is None:
+        return True
+    return new.expires_at > at or new.expires_at > refused.expires_at
 
 
 def merge_link(known: Known | None, job: Job) -> Link | None:

@@ -1,6 +1,6 @@
 """The seams of the house: what each part offers to the ones that use it. Real parts and fakes pass the same suites."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -245,6 +245,17 @@ class Ledger(Protocol):
 
     async def regenerated(self, job_id: str) -> None:
         """Note that VideoDB makes again a job that it had failed to make."""
+        ...
+
+    async def remade(self, job: Job) -> bool:
+        """Note what became of a job that was being made again: due, under its new link, or failed.
+
+        False, and nothing noted, where the entry is not in the making.
+        """
+        ...
+
+    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Note what the storage told of whole files, in bytes by id, where the ledger knows no size yet."""
         ...
 
     async def tally(self) -> Tally:

@@ -1,6 +1,6 @@
 """From due to settled: which entries are due, who may fetch them, and how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
-from syncer.core.model import Claim, Entry, Follow, HandBack, Link, Outcome, Promise, RemoteStatus, State, Stored
+from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome, Promise, RemoteStatus, State, Stored
 from syncer.core.naming import unique_key
 from syncer.ledger.passes import Pass
 from syncer.ledger.rows import chunked, entry_of, in_state, link_values, promise_values
@@ -130,6 +130,35 @@ def regenerated(connection: sa.Connection, job_id: str) -> None:
     }
     mine = (entries.c.id == clean(job_id), entries.c.state == State.REMOTE_ERROR)
     connection.execute(sa.update(entries).where(*mine).values(values))
+
+
+def remade(connection: sa.Connection, job: Job) -> bool:
+    """Note what became of a job that was being made again; False where its entry is not in the making."""
+    failed = job.status is RemoteStatus.ERROR
+    values: dict[str, Any] = {
+        "state": lifecycle.move(State.PROCESSING, State.REMOTE_ERROR if failed else State.PENDING),
+        "status": job.status,
+        "last_error": job.error if failed else None,
+        "parked": False,
+        "not_before": None,
+        "ordered": False,
+        "tries": 0,
+    }
+    if job.link is not None:
+        values |= link_values(job.link)
+    mine = (entries.c.id == clean(job.id), entries.c.state == State.PROCESSING)
+    return connection.execute(sa.update(entries).where(*mine).values(values)).rowcount == 1
+
+
+def note_sizes(connection: sa.Connection, sizes: Mapping[str, int]) -> None:
+    """Note sizes by id where none is known: what a fetch found out is never put aside for what a probe did."""
+    statement = (
+        sa.update(entries)
+        .where(entries.c.id == sa.bindparam("job"), entries.c.size.is_(None))
+        .values(size=sa.bindparam("bytes"))
+    )
+    if sizes:
+        connection.execute(statement, [{"job": clean(job), "bytes": size} for job, size in sizes.items()])
 
 
 def _write(connection: sa.Connection, held: Claim, values: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def _known(connection: sa.Connection, ids: Iterable[str]) -> dict[str, sa.Row[An
 def _row(job_id: str, sighting: Sighting, old: sa.Row[Any] | None, at: datetime, pass_id: int) -> dict[str, Any]:
     job = sighting.job
     known = Known(State(old.state), link_of(old)) if old is not None else None
-    state = on_listed(known, sighting)
+    state = on_listed(known, sighting, at)
     # A claimed entry's link is its worker's: were it replaced here, a link that nobody tried could pass for refused.
     keeps_link = known is not None and known.state is State.CLAIMED
     link = known.link if known is not None and keeps_link else merge_link(known, job)

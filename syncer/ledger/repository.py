@@ -1,7 +1,7 @@
 """The Ledger port over SQLAlchemy: each method one transaction, all of them on one thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from syncer.core.model import (
     Binding,
     Claim,
     Entry,
+    Job,
     Link,
     Listing,
     Outcome,
@@ -104,6 +105,12 @@ class SqlLedger:
 
     async def regenerated(self, job_id: str) -> None:
         await self._write(claims.regenerated, job_id)
+
+    async def remade(self, job: Job) -> bool:
+        return await self._write(claims.remade, job)
+
+    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
+        await self._write(claims.note_sizes, sizes)
 
     async def tally(self) -> Tally:
         return await self._read(lambda connection: passes.tally(connection, self._pass_id(connection)))

@@ -7,7 +7,7 @@ from datetime import datetime
 from syncer.core import naming, resume
 from syncer.core.errors import FetchError, NameTaken, NotTheFile
 from syncer.core.events import BytesArrived, FetchRestarted, FetchStarted
-from syncer.core.model import Claim, Link, Outcome, Promise, Stored, StoredFile
+from syncer.core.model import Claim, Entry, Link, Outcome, Promise, Stored, StoredFile
 from syncer.core.ports import Exchange, Partial
 from syncer.runner.intake import Intake
 from syncer.runner.offload import offload
@@ -16,28 +16,62 @@ from syncer.runner.parts import Counts, Parts, Rules, label_of
 FRUITLESS = 3
 """Tries of a pass that got nowhere with a partial because of what the storage answered, before it is given up."""
 
+YOUNG = 1.0
+"""Seconds of a body from which its rate is not judged yet."""
+
 MOST_NAMES = 100
 """Names tried for one file before it is given up for this pass: only ill will takes that many."""
 
 
 class Gauge:
-    """How far one try came: bytes over the wire, and by how much the partial grew."""
+    """How far the tries under one claim came: bytes over the wire, and by how much the partial grew."""
 
     def __init__(self) -> None:
         self.fetched = 0
         self.recovered = False
-        self._before = 0
+        self.entry: Entry | None = None  # with what was noted of it since it was claimed
+        self._before: int | None = None
         self._after = 0
+        self._lacking: int | None = None  # bytes the running body is to bring; None where that is not known
+        self._poured = 0  # of them
+        self._since: float | None = None  # when the body began, by the monotonic clock
 
     @property
     def gained(self) -> int:
-        return self._after - self._before
+        return self._after - (self._before or 0)
+
+    @property
+    def on_disk(self) -> int:
+        """Bytes of the partial, as far as a try has looked at it."""
+        return self._after
+
+    @property
+    def left(self) -> int | None:
+        """Bytes the running body has still to bring; None while that is not known."""
+        return None if self._lacking is None else max(0, self._lacking - self._poured)
+
+    def rate(self, now: float) -> float | None:
+        """Bytes a second of the running body; None where it is too young to tell."""
+        if self._since is None or now - self._since < YOUNG:
+            return None
+        return self._poured / (now - self._since)
 
     def start(self, size: int) -> None:
-        self._before = self._after = size
+        self._before = size if self._before is None else self._before
+        self._after = size
+
+    def begin(self, lacking: int | None, now: float) -> None:
+        """A body begins that is to bring so many bytes."""
+        self._lacking, self._poured, self._since = lacking, 0, now
+
+    def pour(self, count: int) -> None:
+        self.fetched += count
+        self._poured += count
 
     def stop(self, size: int) -> None:
+        """The body is over, and the partial has this size."""
         self._after = size
+        self._lacking = self._since = None
 
 
 class Fetching:
@@ -110,13 +144,16 @@ class Fetching:
         elif verdict.changed:
             self._restarted(claim, "the storage sent the whole file")
         path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
+        gauge.entry = replace(entry, link=link, path=path, promise=promise)
         await partial.begin(keep, wanted_digests(promise))
         room = None if promise.size is None else promise.size - keep
         intake = Intake(partial, tail=tail, room=room)
         self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, keep))
 
+        gauge.begin(None if room is None else room + len(tail), self._parts.clock.monotonic())
+
         def progress(count: int) -> None:
-            gauge.fetched += count
+            gauge.pour(count)
             self._counts.bytes += count
             self._parts.observer.notify(BytesArrived(entry.id, count))
 

@@ -17,9 +17,10 @@ from syncer.core.errors import (
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
-from syncer.core.retry import may_regenerate
 from syncer.runner.dispatch import Dispatcher
+from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
+from syncer.runner.remake import Remakes
 from syncer.runner.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class Pass:
         self._rules = rules
         self._stop = stop
         self._counts = Counts()
-        self._dispatcher = Dispatcher(parts, rules, Worker(parts, rules, self._counts))
+        self._remakes = Remakes(parts, rules)
+        worker = Worker(parts, rules, self._counts, self._remakes, Pace())
+        self._dispatcher = Dispatcher(parts, rules, worker)
         self._listing = Listing()
         self._error: SyncerError | None = None
 
@@ -80,15 +83,22 @@ class Pass:
         """List and fetch side by side. The first error that ends the pass cancels the rest and is raised."""
         tasks = [
             asyncio.create_task(self._list(), name="listing"),
-            asyncio.create_task(self._dispatcher.run(), name="dispatcher"),
+            asyncio.create_task(self._fetch(), name="dispatcher"),
         ]
         heartbeat = asyncio.create_task(self._keep_lease(), name="lease")
+        watch = asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes")
         try:
-            await _all_or_first_error(tasks)
+            await _all_or_first_error(tasks, watch)
         finally:
-            for task in (*tasks, heartbeat):
+            for task in (*tasks, heartbeat, watch):
                 task.cancel()
-            await asyncio.gather(*tasks, heartbeat, return_exceptions=True)
+            await asyncio.gather(*tasks, heartbeat, watch, return_exceptions=True)
+
+    async def _fetch(self) -> None:
+        """Fetch what is due, and what is made again, as far as that comes in time."""
+        await self._dispatcher.run()
+        while await self._remakes.bring_one():
+            await self._dispatcher.run()
 
     async def _list(self) -> None:
         parts, reason = self._parts, None
@@ -121,10 +131,10 @@ class Pass:
         """Have the jobs made again that VideoDB failed to make; the user allowed it."""
         parts = self._parts
         async for entry in parts.ledger.entries([State.REMOTE_ERROR], this_pass=True):
-            if not may_regenerate(entry):
+            if not self._remakes.admits(entry):
                 continue
             try:
-                await parts.source.regenerate(entry.id)
+                await self._remakes.ask(entry)
             except KeyRefused:
                 raise
             except SyncerError as error:
@@ -228,7 +238,10 @@ def _elsewhere(
     return type(error)(error.message, hint=f"{hint} {error.hint}")
 
 
-async def _all_or_first_error(tasks: list[asyncio.Task[None]]) -> None:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    for task in done:
-        task.result()
+async def _all_or_first_error(tasks: list[asyncio.Task[None]], beside: asyncio.Task[None]) -> None:
+    """Returns when all of `tasks` are done; raises the first error, that of `beside`, which never ends, among them."""
+    pending = {*tasks, beside}
+    while not all(task.done() for task in tasks):
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()

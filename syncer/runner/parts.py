@@ -36,6 +36,7 @@ class Rules:
     jobs: JobFilter = field(default_factory=JobFilter)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     regenerate: bool = False
+    remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
     lease: timedelta = timedelta(minutes=10)
 
 

@@ -1,10 +1,12 @@
 """The way of one job: recover, relink where needed, fetch, prove, publish, and say how it ended."""
 
 import logging
+from dataclasses import replace
 
-from syncer.core import resume, retry
+from syncer.core import relinking, resume, retry
 from syncer.core.errors import (
     FetchError,
+    Interrupted,
     LinkRefused,
     NameTaken,
     StaleClaim,
@@ -27,8 +29,10 @@ from syncer.core.model import (
     Stored,
 )
 from syncer.runner.fetch import Fetching, Gauge, stored_file, wanted_digests
+from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, label_of
-from syncer.runner.relink import Relinker, has_died
+from syncer.runner.relink import Guard, Relinker
+from syncer.runner.remake import Remakes
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +40,12 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Brings claimed entries home, any number of them at once. Holds no state of its own but the counts."""
 
-    def __init__(self, parts: Parts, rules: Rules, counts: Counts) -> None:
+    def __init__(self, parts: Parts, rules: Rules, counts: Counts, remakes: Remakes, pace: Pace) -> None:
         self._parts = parts
         self._rules = rules
         self._counts = counts
-        self._relinker = Relinker(parts, rules, counts)
+        self._pace = pace
+        self._relinker = Relinker(parts, counts, remakes)
         self._fetching = Fetching(parts, rules, counts)
 
     async def work(self, claim: Claim) -> None:
@@ -73,24 +78,45 @@ class Worker:
         if recovered is not None:
             gauge.recovered = True
             return recovered
-        link, renewed, refusal = claim.entry.link, False, None
-        if link is not None and has_died(link, self._parts.clock.now()):
-            answer = await self._relinker.early(claim, link)
+        link = claim.entry.link
+        fresh = False  # the API gave the link, and the storage has not honoured it yet
+        refusal: LinkRefused | None = None
+        while True:
+            answer = await self._living(claim, link, refusal, gauge)
             if not isinstance(answer, Link):
                 return answer
-            link, renewed = answer, answer is not claim.entry.link
-        while True:
-            if link is None:
-                answer = await self._relinker.renew(claim, refusal)
-                if not isinstance(answer, Link):
-                    return answer
-                link, renewed = answer, True
+            if answer is not link:
+                self._relinker.switched(claim, link, answer)
+                link, fresh = answer, True
+            before, refusal = gauge.gained, None
+            guard = Guard(self._relinker, claim, link, gauge, self._parts.clock, fresh=fresh)
             try:
-                return await self._fetching.fetch(claim, link, gauge)
+                async with guard:
+                    return await self._fetching.fetch(claim, link, gauge)
             except LinkRefused as error:
-                if renewed:
+                if fresh:
                     return await self._relinker.give_up(claim, error.message)
-                link, refusal = None, error
+                refusal = error
+            except Interrupted:
+                died = guard.spare is not None or relinking.has_died(link, self._parts.clock.now())
+                if not died or gauge.gained <= before:
+                    raise
+                # Cut off with its link: the same partial goes on at once, held to what was promised of it.
+                claim, fresh = replace(claim, entry=gauge.entry or claim.entry), False
+                if guard.spare is not None:
+                    self._relinker.switched(claim, link, guard.spare)
+                    link = guard.spare
+
+    async def _living(
+        self, claim: Claim, link: Link | None, refusal: LinkRefused | None, gauge: Gauge
+    ) -> Link | Outcome:
+        """The link to go on with: the one there is where it lives long enough, else one from the API."""
+        if link is None or refusal is not None:
+            return await self._relinker.renew(claim, refusal)
+        needed = self._pace.seconds_for(claim.entry, gauge.on_disk)
+        if relinking.dies_too_soon(link, self._parts.clock.now(), needed):
+            return await self._relinker.ahead(claim, link)
+        return link
 
     async def _recover(self, claim: Claim) -> Stored | None:
         """A file that a pass published and did not live to settle: it lies under the name reserved for it (I3)."""

@@ -535,3 +535,40 @@ async def test_what_is_made_again_is_counted_whoever_failed_it(ledger: Ledger) -
     for job_id in ("a", "b"):
         entry = await one(ledger, job_id)
         assert (entry.state, entry.status, entry.regenerations) == (State.PROCESSING, RemoteStatus.PROCESSING, 1)
+
+
+async def test_what_is_made_again_is_due_under_its_new_link(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b", RemoteStatus.ERROR, url=None)], NOW)
+    assert not await ledger.remade(seen("a", url=link("https://new")).job)
+    await ledger.settle(await claimed(ledger), Follow(RemoteStatus.PROCESSING, "again", regenerated=True), NOW)
+    await ledger.regenerated("b")
+    assert await ledger.due(NOW, 5) == []
+    for job_id in ("a", "b"):
+        assert await ledger.remade(seen(job_id, url=link(f"https://new/{job_id}")).job)
+        assert not await ledger.remade(seen(job_id, url=link("https://newer")).job)
+    due = await ledger.due(NOW, 5)
+    assert [(e.id, e.link.url, e.status, e.last_error) for e in due] == [
+        ("a", "https://new/a", DONE, None),
+        ("b", "https://new/b", DONE, None),
+    ]
+    assert (await ledger.tally()).pending == 2
+
+
+async def test_what_fails_once_more_keeps_videodbs_words(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a", RemoteStatus.ERROR, url=None, error="no codec")], NOW)
+    await ledger.regenerated("a")
+    assert await ledger.remade(seen("a", RemoteStatus.ERROR, url=None, error="no codec either").job)
+    entry = await one(ledger)
+    assert (entry.state, entry.last_error, entry.regenerations) == (State.REMOTE_ERROR, "no codec either", 1)
+
+
+async def test_a_probed_size_is_noted_where_none_is_known(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b"), seen("c")], NOW)
+    await ledger.reserve(await claimed(ledger, "b"), "b.mp4", Promise(size=7, etag='"e"'))
+    await ledger.note_sizes({})
+    await ledger.note_sizes({"a": 5, "b": 6, "nobody": 1})
+    assert [e.promise async for e in ledger.entries()] == [Promise(size=5), Promise(size=7, etag='"e"'), Promise()]
+    assert (await one(ledger)).state is State.PENDING

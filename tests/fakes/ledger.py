@@ -1,6 +1,6 @@
 """A core.ports.Ledger in memory: what tests of other parts use, and what the real one is compared with."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from syncer.core.model import (
     Entry,
     Follow,
     HandBack,
+    Job,
     Link,
     Listing,
     Outcome,
@@ -170,6 +171,30 @@ class FakeLedger:
             made = {"state": State.PROCESSING, "status": RemoteStatus.PROCESSING, "last_error": None}
             row.entry = replace(row.entry, **made, regenerations=count)
 
+    async def remade(self, job: Job) -> bool:
+        row = self.store.rows.get(job.id)
+        if row is None or row.entry.state is not State.PROCESSING:
+            return False
+        failed = job.status is RemoteStatus.ERROR
+        state = lifecycle.move(State.PROCESSING, State.REMOTE_ERROR if failed else State.PENDING)
+        row.parked = row.ordered = False
+        row.entry = replace(
+            row.entry,
+            state=state,
+            status=job.status,
+            last_error=job.error if failed else None,
+            not_before=None,
+            tries=0,
+            link=job.link or row.entry.link,
+        )
+        return True
+
+    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
+        for job_id, size in sizes.items():
+            row = self.store.rows.get(job_id)
+            if row is not None and row.entry.promise.size is None:
+                row.entry = replace(row.entry, promise=replace(row.entry.promise, size=size))
+
     async def tally(self) -> Tally:
         number = self._pass or self.store.passes
         counts = dict.fromkeys(State, 0)
@@ -224,7 +249,7 @@ class FakeLedger:
 def _listed(sighting: Sighting, old: Entry | None, at: datetime) -> Entry:
     job = sighting.job
     known = lifecycle.Known(old.state, old.link) if old else None
-    state = lifecycle.on_listed(known, sighting)
+    state = lifecycle.on_listed(known, sighting, at)
     link = lifecycle.merge_link(known, job)
     if old is None:
         error = job.error if state is State.REMOTE_ERROR else None

@@ -13,7 +13,7 @@ from syncer.sandbox.faults_api import Malformed, NoLink
 from syncer.sandbox.faults_storage import Changed, WrongRange
 from syncer.sandbox.faults_wire import Cut, ErrorPage, PageForm, Slow, Stall, Status
 from syncer.sandbox.fixtures import hostile_jobs
-from syncer.sandbox.model import JobStatus, LinkOrigin, LinkRules, PageRules, Rules, SandboxJob
+from syncer.sandbox.model import EntryRules, JobStatus, LinkOrigin, LinkRules, PageRules, Rules, SandboxJob
 from syncer.sandbox.scenarios import HEALTHY, SCENARIOS, Scenario
 
 ONCE = When(first=1)
@@ -250,35 +250,54 @@ async def test_a_line_that_breaks_again_and_again_still_brings_a_file_home(site)
     await here.check_whole()
 
 
-async def test_with_leave_a_lost_job_is_made_again(site):
+async def test_with_leave_a_lost_job_is_made_again_and_fetched_by_the_same_pass(site):
     refused = Status(status=403, when=When(jobs=frozenset({"job-000"}), first=2))
     here = site(jobs(1), faulty(refused), regenerate=True)
-    first = await here.sync()
-    assert (first.exit_code, first.jobs.processing, first.jobs.lost) == (0, 1, 0)
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored, report.transfer.fetched) == (0, 1, 1)
     assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == 1
-    here.sandbox.advance(timedelta(minutes=5))
-    second = await here.sync()
-    assert (second.exit_code, second.jobs.stored) == (0, 1)
     await here.check_whole()
 
 
-async def test_even_with_leave_a_hopeless_job_is_made_again_three_times_only(site):
+def slow_making(seconds):
+    return Rules(entries=EntryRules(processing_seconds=seconds))
+
+
+async def test_what_is_not_made_again_in_time_is_fetched_by_the_next_pass(site):
+    refused = Status(status=403, when=When(jobs=frozenset({"job-000"}), first=2))
+    here = site(jobs(2), faulty(refused, rules=slow_making(300)), regenerate=True, regenerate_wait="1500ms")
+    first = await here.sync()
+    assert (first.exit_code, first.jobs.processing, first.jobs.lost) == (0, 1, 0)
+    assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == 1
+    here.sandbox.advance(timedelta(minutes=6))
+    second = await here.sync()
+    assert (second.exit_code, second.jobs.stored) == (0, 2)
+    await here.check_whole()
+
+
+async def test_even_with_leave_a_hopeless_job_is_made_again_once_a_pass_and_three_times_in_all(site):
     here = site(jobs(1, size=1000), faulty(Status(status=403)), regenerate=True)
     codes = []
     for _ in range(5):
         codes.append((await here.sync()).exit_code)
+        assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == min(3, len(codes))
         here.sandbox.advance(timedelta(minutes=5))
-    assert codes == [0, 0, 0, 7, 7]
-    assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == 3
+    assert codes == [7] * 5
 
 
 async def test_with_leave_a_job_that_videodb_failed_to_make_is_made_again(site):
     here = site([SandboxJob("bad", "Bad.mp4", 1000, status=JobStatus.ERROR)], regenerate=True)
-    first = await here.sync()
-    assert (first.exit_code, first.jobs.processing, first.jobs.remote_error) == (0, 1, 0)
-    here.sandbox.advance(timedelta(minutes=5))
-    second = await here.sync()
-    assert (second.exit_code, second.jobs.stored) == (0, 1)
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored, report.jobs.remote_error) == (0, 1, 0)
+    await here.check_whole()
+
+
+async def test_a_job_that_fails_once_more_while_it_is_made_again_is_accounted_for(site):
+    bad = SandboxJob("bad", "Bad.mp4", 1000, status=JobStatus.ERROR, becomes=JobStatus.ERROR)
+    here = site([bad, *jobs(1)], faulty(rules=slow_making(1)), regenerate=True)
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored, report.jobs.remote_error) == (0, 1, 1)
+    assert len(here.sandbox.log.requests(Kind.API, Op.RETRY)) == 1
 
 
 async def test_a_done_job_without_a_link_is_asked_for_once_and_stays_pending(site):

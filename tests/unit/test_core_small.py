@@ -100,16 +100,32 @@ class TestLifecycle:
     def test_a_listing_never_makes_an_illegal_move(self, state, status, filtered, same):
         known = lifecycle.Known(state, Link("https://h/a", NOW))
         sighting = Sighting(job(status, "https://h/a" if same else "https://h/b"), filtered)
-        after = lifecycle.on_listed(known, sighting)
+        after = lifecycle.on_listed(known, sighting, NOW)
         assert after is state or after in lifecycle.MOVES[state]
         if state in (State.STORED, State.CLAIMED):
             assert after is state
 
     def test_a_lost_entry_comes_back_with_another_link_only(self):
-        known = lifecycle.Known(State.LOST, Link("https://h/a", NOW))
-        assert lifecycle.on_listed(known, Sighting(job(url="https://h/a"))) is State.LOST
-        assert lifecycle.on_listed(known, Sighting(job(url=None))) is State.LOST
-        assert lifecycle.on_listed(known, Sighting(job(url="https://h/b"))) is State.PENDING
+        known, before = lifecycle.Known(State.LOST, Link("https://h/a", NOW)), NOW - timedelta(hours=1)
+        assert lifecycle.on_listed(known, Sighting(job(url="https://h/a")), before) is State.LOST
+        assert lifecycle.on_listed(known, Sighting(job(url=None)), before) is State.LOST
+        assert lifecycle.on_listed(known, Sighting(job(url="https://h/b")), before) is State.PENDING
+
+    @pytest.mark.parametrize(
+        ("refused", "new", "state"),
+        [
+            (NOW - timedelta(days=1), NOW - timedelta(days=1), State.LOST),  # dead as long, however it is signed
+            (NOW - timedelta(days=1), NOW - timedelta(days=2), State.LOST),
+            (NOW - timedelta(days=1), NOW - timedelta(hours=1), State.PENDING),  # our clock may be ahead
+            (NOW + timedelta(days=2), NOW + timedelta(days=1), State.PENDING),  # it lives, as far as anybody knows
+            (None, NOW - timedelta(days=1), State.PENDING),
+            (NOW, None, State.PENDING),
+        ],
+    )
+    def test_a_link_that_died_no_later_than_the_refused_one_brings_nothing_back(self, refused, new, state):
+        known = lifecycle.Known(State.LOST, Link("https://h/a", refused))
+        listed = Job("id", "film", RemoteStatus.DONE, NOW, Link("https://h/b", new))
+        assert lifecycle.on_listed(known, Sighting(listed), NOW) is state
 
     def test_seeing_the_same_link_again_does_not_move_its_estimated_death(self):
         first = Link("https://h/a", NOW, estimated=True)
