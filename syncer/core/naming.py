@@ -63,6 +63,8 @@ _DEVICES = frozenset(
 Source: https://learn.microsoft.com/windows/win32/fileio/naming-a-file.
 """
 _TYPES = mimetypes.MimeTypes(filenames=())
+# What no system objects to, devices aside: there pathvalidate changes nothing, and asking it costs more than the rest.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _\-()\[\]+,~#@!&]*(?:\.[A-Za-z0-9][A-Za-z0-9 _\-()\[\]+,~#@!&]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +145,9 @@ def split_extension(name: str) -> tuple[str, str]:
     ext = dot + last
     if not stem.strip(" .") or not ext.isascii():
         return cleaned, ""
-    known = _TYPES.guess_type(f"x{ext.lower()}", strict=False)[0] is not None
     looks_so = _EXTENSION.fullmatch(ext) is not None and not last.isdigit()
-    return (stem, ext) if known or looks_so else (cleaned, "")
+    known = looks_so or _TYPES.guess_type(f"x{ext.lower()}", strict=False)[0] is not None
+    return (stem, ext) if known else (cleaned, "")
 
 
 def extension_for(content_type: str | None, link_url: str | None) -> str:
@@ -178,9 +180,10 @@ def _fill(template: str, fields: dict[str, object], created_at: datetime | None)
 
 def _clean(text: str) -> str:
     """Text as one part of a name: composed, without control or directional characters, separators replaced."""
-    text = "".join(" " if c.isspace() else c for c in text)
-    text = _BIDI.sub("", unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8")))
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co"))
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if c.isspace() else c for c in text)
+        text = _BIDI.sub("", unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8")))
+        text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co"))
     text = re.sub(r'[/\\|:*?"<>]+', "_", text)
     return re.sub(r" {2,}", " ", text).strip(" ")
 
@@ -205,7 +208,7 @@ def _part(text: str, ext: str) -> str:
     body = text.removesuffix(ext) if has_ext else text
     body = _cut(body, PART_BYTES - 2 - (len(ext) if has_ext else 0))
     whole = _no_device(body + (ext if has_ext else ""))
-    part = str(sanitize_filename(whole, platform="universal", replacement_text="_"))
+    part = whole if _PLAIN.fullmatch(whole) else str(sanitize_filename(whole, "_", platform="universal"))
     part = part.strip(" ").rstrip(" .")
     if not part.strip("."):
         return "_"

@@ -10,9 +10,7 @@ def one_line(text: str | None, width: int) -> str:
 
     Wide characters count as two columns, combining ones as none.
     """
-    valid = (text or "").encode("utf-8", "replace").decode("utf-8")
-    plain = "".join(c if c.isprintable() or c in _JOINERS else " " for c in valid)
-    plain = " ".join(plain.split())
+    plain = " ".join(_printable(text or "").split())
     if columns(plain) <= width:
         return plain
     kept, used = [], 0
@@ -24,8 +22,17 @@ def one_line(text: str | None, width: int) -> str:
     return "".join(kept) + "…"
 
 
+def _printable(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    valid = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(c if c.isprintable() or c in _JOINERS else " " for c in valid)
+
+
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) or c in _JOINERS else 2 if unicodedata.east_asian_width(c) in "FW" else 1
         for c in text

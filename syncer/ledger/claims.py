@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache, partial
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
 from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome, Promise, RemoteStatus, State, Stored
 from syncer.core.naming import unique_key
+from syncer.ledger.commits import Fenced
 from syncer.ledger.passes import Pass
 from syncer.ledger.rows import chunked, entry_of, in_state, link_values, promise_values
 from syncer.ledger.tables import clean, entries, passes
@@ -70,24 +71,28 @@ def renew(connection: sa.Connection, holder: Pass, until: datetime) -> None:
     connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(lease_until=until))
 
 
-def relink(connection: sa.Connection, held: Claim, link: Link) -> None:
-    """Remember a renewed link. Raises StaleClaim."""
-    _write(connection, held, link_values(link))
+def relink(held: Claim, link: Link) -> Fenced:
+    """Remember a renewed link."""
+    return _fenced(held, link_values(link))
 
 
-def reserve(connection: sa.Connection, held: Claim, path: str, promise: Promise) -> bool:
-    """Note path and promise; False, and nothing written, where another entry has that path. Raises StaleClaim."""
+def reserve(held: Claim, path: str, promise: Promise) -> Fenced:
+    """Note path and promise; False, and nothing written, where another entry has that path."""
     values = {"path": path, "path_key": unique_key(path), **promise_values(promise)}
-    try:
-        with connection.begin_nested():
-            _write(connection, held, values)
-    except IntegrityError:
-        return False
-    return True
+    return Fenced(_update(tuple(values), free=True), _parameters(held, values), partial(_is_taken, held=held))
 
 
-def settle(connection: sa.Connection, held: Claim, outcome: Outcome) -> None:
-    """Write how a claim ended. Raises StaleClaim."""
+def _is_taken(connection: sa.Connection, held: Claim) -> bool:
+    held_still = sa.select(entries.c.id).where(
+        entries.c.id == held.entry.id, entries.c.claim == held.token, entries.c.state == State.CLAIMED
+    )
+    if connection.execute(held_still).first() is None:
+        _raise_stale()
+    return False
+
+
+def settle(held: Claim, outcome: Outcome) -> Fenced:
+    """Write how a claim ended."""
     settlement = lifecycle.settle(outcome)
     values: dict[str, Any] = {
         "state": settlement.state,
@@ -117,7 +122,7 @@ def settle(connection: sa.Connection, held: Claim, outcome: Outcome) -> None:
         case Follow(status, _, regenerated):
             values["status"] = status
             values["regenerations"] = entries.c.regenerations + int(regenerated)
-    _write(connection, held, values)
+    return _fenced(held, values)
 
 
 def regenerated(connection: sa.Connection, job_id: str) -> None:
@@ -161,12 +166,36 @@ def note_sizes(connection: sa.Connection, sizes: Mapping[str, int]) -> None:
         connection.execute(statement, [{"job": clean(job), "bytes": size} for job, size in sizes.items()])
 
 
-def _write(connection: sa.Connection, held: Claim, values: dict[str, Any]) -> None:
-    """The fence: writes reach an entry only while the claim they are made under holds it."""
-    fence = (
-        entries.c.id == held.entry.id,
-        entries.c.claim == held.token,
+def _fenced(held: Claim, values: dict[str, Any]) -> Fenced:
+    counted = {name: value for name, value in values.items() if isinstance(value, sa.ColumnElement)}
+    plain = {name: value for name, value in values.items() if name not in counted}
+    statement = _update(tuple(plain))
+    return Fenced(statement.values(counted) if counted else statement, _parameters(held, plain), _raise_stale)
+
+
+def _parameters(held: Claim, values: dict[str, Any]) -> dict[str, Any]:
+    new = {f"new_{name}": value for name, value in values.items()}
+    return {**new, "held_id": held.entry.id, "held_token": held.token}
+
+
+def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
+    raise StaleClaim("The claim ran out, and the entry may be another pass's by now.")
+
+
+@cache
+def _update(names: tuple[str, ...], *, free: bool = False) -> sa.Update:
+    """Made once for each set of columns: to build a statement takes longer than to carry it out.
+
+    With `free`, only where no other entry has the path.
+    """
+    fence = [
+        entries.c.id == sa.bindparam("held_id", type_=entries.c.id.type),
+        entries.c.claim == sa.bindparam("held_token", type_=entries.c.claim.type),
         entries.c.state == State.CLAIMED,
-    )
-    if connection.execute(sa.update(entries).where(*fence).values(values)).rowcount != 1:
-        raise StaleClaim("The claim ran out, and the entry may be another pass's by now.")
+    ]
+    if free:
+        other = entries.alias("other")
+        key = sa.bindparam("new_path_key", type_=entries.c.path_key.type)
+        fence.append(~sa.exists().where(other.c.path_key == key, other.c.id != entries.c.id))
+    new = {name: sa.bindparam(f"new_{name}", type_=entries.c[name].type) for name in names}
+    return sa.update(entries).where(*fence).values(new)

@@ -1,4 +1,4 @@
-"""The Ledger port over SQLAlchemy: each method one transaction, all of them on one thread."""
+"""The Ledger port over SQLAlchemy: all of it on one thread, writes that wait together in one transaction."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from syncer.core.model import (
     Tally,
 )
 from syncer.ledger import claims, pages, passes, rows, schema, upkeep
+from syncer.ledger.commits import GroupCommit
 from syncer.ledger.engine import Place, copy_file, open_engine, place_of, problems_of, reading, translated
 from syncer.ledger.tables import ledger_info
 
@@ -50,6 +51,7 @@ class SqlLedger:
         self._engine = open_engine(place, read_only=read_only)
         self._lock = place.lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._commits = GroupCommit(self._thread, self._engine, self._translated)
         self._holder: passes.Pass | None = None
         self._closed = False
 
@@ -95,13 +97,13 @@ class SqlLedger:
         await self._write(claims.renew, self._held(), until)
 
     async def relink(self, claim: Claim, link: Link) -> None:
-        await self._write(claims.relink, claim, link)
+        await self._commits.write(claims.relink(claim, link))
 
     async def reserve(self, claim: Claim, path: str, promise: Promise) -> bool:
-        return await self._write(claims.reserve, claim, path, promise)
+        return await self._commits.write(claims.reserve(claim, path, promise))
 
     async def settle(self, claim: Claim, outcome: Outcome, at: datetime) -> None:  # noqa: ARG002
-        await self._write(claims.settle, claim, outcome)
+        await self._commits.write(claims.settle(claim, outcome))
 
     async def regenerated(self, job_id: str) -> None:
         await self._write(claims.regenerated, job_id)
@@ -118,6 +120,7 @@ class SqlLedger:
     async def end_pass(
         self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
     ) -> None:
+        await self._commits.landed()
         await self._call(self._end, at, exit_code, listing, tally, counts)
 
     def _end(self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]) -> None:
@@ -186,6 +189,7 @@ class SqlLedger:
         if self._closed:
             return
         self._closed = True
+        await self._commits.landed()
         try:
             await self._call(self._let_go)
             await self._call(self._engine.dispose)
@@ -224,14 +228,11 @@ class SqlLedger:
             self._lock.release()
 
     async def _write(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._call(self._in_transaction, lambda connection: work(connection, *args, **kwargs))
+        """`work` in a transaction, shared with the writes that wait at the same time; committed when it returns."""
+        return await self._commits.write(lambda connection: work(connection, *args, **kwargs))
 
     async def _read(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._call(self._in_reading, lambda connection: work(connection, *args, **kwargs))
-
-    def _in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
 
     def _in_reading(self, work: Callable[[sa.Connection], T]) -> T:
         with reading(self._engine) as connection:

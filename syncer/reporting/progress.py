@@ -1,5 +1,8 @@
-"""Progress on a terminal: one bar for the pass, one for each running file."""
+"""Progress on a terminal: one bar for the pass, one for each file that takes long enough to be looked at."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -20,7 +23,7 @@ from syncer.core.text import columns, one_line
 from syncer.reporting.lines import line_of
 
 REFRESH = 0.25
-"""Seconds between two drawings of a bar, at the least."""
+"""Seconds between two drawings of a bar, at the least, and those a file runs before it gets one of its own."""
 
 _WHOLE = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
 _OPEN = "{desc} {n_fmt} [{elapsed}, {rate_fmt}]"
@@ -30,10 +33,15 @@ _FILE = "  {desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} {rate_fmt}"
 class Bars:
     """An observer that draws bars on `stream`, and troubles as lines above them."""
 
-    def __init__(self, stream: TextIO, *, every_file: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, *, every_file: bool = False, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
         self._every_file = every_file
+        self._monotonic = monotonic
+        self._drawn = 0.0  # when the pass was last described
         self._pass: tqdm[None] | None = None
+        self._young: dict[str, _Young] = {}
         self._files: dict[str, tqdm[None]] = {}
         self._listed = 0
         self._due: int | None = None
@@ -52,12 +60,15 @@ class Bars:
             case ListingEnded(due=due):
                 self._due = due + self._stored
             case FetchStarted():
-                self._open(event)
+                self._begin(event)
+                return
             case BytesArrived():
                 self._advance(event)
                 return
             case FileStored() | FetchFailed() | FetchRestarted():
                 self._shut(event)
+                if self._monotonic() < self._drawn + REFRESH:
+                    return
             case PassEnded():
                 self.close()
                 return
@@ -71,6 +82,7 @@ class Bars:
             if bar is not None:
                 bar.close()
         self._files.clear()
+        self._young.clear()
         self._pass = None
 
     def _bar(self, **options: Any) -> "tqdm[None]":
@@ -87,21 +99,30 @@ class Bars:
         )
         return bar
 
-    def _open(self, event: FetchStarted) -> None:
+    def _begin(self, event: FetchStarted) -> None:
         if self._pass is None or event.id in self._files:
             return
-        self._files[event.id] = self._bar(
-            desc=_shorten(event.name), total=event.size, initial=event.offset, bar_format=_FILE, leave=False
-        )
+        self._young[event.id] = _Young(event, self._monotonic() + REFRESH)
         self._sizes.begun(event.id, event.size, event.offset)
 
     def _advance(self, event: BytesArrived) -> None:
-        if event.id in self._files:
-            self._files[event.id].update(event.count)
         if self._pass is not None:
             self._pass.update(event.count)
+        young = self._young.get(event.id)
+        if young is not None:
+            young.count += event.count
+            if self._monotonic() >= young.grown_at:
+                self._files[event.id] = self._bar_of(self._young.pop(event.id))
+        elif event.id in self._files:
+            self._files[event.id].update(event.count)
+
+    def _bar_of(self, young: "_Young") -> "tqdm[None]":
+        event = young.event
+        start = event.offset + young.count
+        return self._bar(desc=_shorten(event.name), total=event.size, initial=start, bar_format=_FILE, leave=False)
 
     def _shut(self, event: FileStored | FetchFailed | FetchRestarted) -> None:
+        self._young.pop(event.id, None)
         bar = self._files.pop(event.id, None)
         if bar is not None:
             bar.close()
@@ -112,6 +133,7 @@ class Bars:
         bar = self._pass
         if bar is None:
             return
+        self._drawn = self._monotonic()
         if self._due is None:
             bar.desc = f"listing, {self._listed:,} jobs so far; {self._stored:,} files stored,"
         else:
@@ -119,6 +141,15 @@ class Bars:
             bar.total = self._sizes.estimate(self._due - self._stored, int(bar.n))
             bar.bar_format = _WHOLE if bar.total else _OPEN
         bar.refresh()
+
+
+@dataclass(slots=True)
+class _Young:
+    """A file that has no bar yet: drawing one for each of thousands of small ones would cost more than they do."""
+
+    event: FetchStarted
+    grown_at: float  # by the monotonic clock
+    count: int = 0  # bytes arrived
 
 
 class _Sizes:

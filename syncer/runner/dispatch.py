@@ -18,6 +18,7 @@ class Dispatcher:
         self._backlog: deque[Claim] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
+        self._over = asyncio.Event()  # a worker has ended
         self._listing_ended = False
 
     def wake(self) -> None:
@@ -64,27 +65,35 @@ class Dispatcher:
     def _start(self) -> None:
         while self._backlog and len(self._running) < self._rules.workers:
             claim = self._backlog.popleft()
-            self._running.add(asyncio.create_task(self._worker.work(claim), name=f"job {claim.entry.id}"))
+            task = asyncio.create_task(self._worker.work(claim), name=f"job {claim.entry.id}")
+            task.add_done_callback(lambda _: self._over.set())
+            self._running.add(task)
 
     async def _await_change(self) -> None:
         """Until a worker is done, there is news for an idle worker, or an entry becomes due again."""
-        waits: set[asyncio.Task[object]] = set(self._running)
-        idle = len(self._running) < self._rules.workers
-        extra: list[asyncio.Task[object]] = []
-        if idle:
-            extra.append(asyncio.create_task(self._news.wait()))
-            soonest = await self._until_next_due()
-            if soonest is not None:
-                extra.append(asyncio.create_task(self._parts.clock.sleep(soonest)))
-        try:
-            await asyncio.wait(waits | set(extra), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in extra:
-                task.cancel()
+        if len(self._running) < self._rules.workers:
+            await self._await_change_idly()
+        else:
+            await self._over.wait()
+        self._over.clear()
         done = {task for task in self._running if task.done()}
         self._running -= done
         for task in done:
             task.result()
+
+    async def _await_change_idly(self) -> None:
+        waits: list[asyncio.Task[object]] = [
+            asyncio.create_task(self._over.wait()),
+            asyncio.create_task(self._news.wait()),
+        ]
+        try:
+            soonest = await self._until_next_due()
+            if soonest is not None:
+                waits.append(asyncio.create_task(self._parts.clock.sleep(soonest)))
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
 
     async def _until_next_due(self) -> float | None:
         """Seconds until the next entry of this pass becomes due; None if none will."""

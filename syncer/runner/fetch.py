@@ -158,7 +158,8 @@ class Fetching:
             self._parts.observer.notify(BytesArrived(entry.id, count))
 
         await exchange.pour(intake, progress)
-        await offload(intake.finish)
+        if intake.holds_back:
+            await offload(intake.finish)
         return promise, path
 
     async def _reserve(

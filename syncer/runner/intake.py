@@ -34,6 +34,11 @@ class Intake:
             view = memoryview(self._release())
         self._pass_on(view)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether `finish` has anything to do."""
+        return self._opening is not None
+
     def finish(self) -> None:
         """The body has ended; a body shorter than an opening is let through now."""
         if self._opening is not None:

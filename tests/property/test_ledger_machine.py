@@ -152,6 +152,21 @@ class LedgerMachine(RuleBasedStateMachine):
         self.under(number, lambda ledger, claim: ledger.settle(claim, outcome, NOW))
 
     @precondition(lambda self: self.claims)
+    @rule(chosen=st.lists(outcomes.filter(lambda outcome: outcome != "stored"), min_size=2, max_size=5))
+    def settle_at_once(self, chosen: list[Any]) -> None:
+        """The last claims, one outcome each, all waiting together: one of them being stale is no other's harm."""
+        pairs = list({pair[0].entry.id: pair for pair in self.claims}.values())[-len(chosen) :]
+
+        async def settle(ledger: Ledger, side: int) -> list[bool]:
+            work = (ledger.settle(pair[side], outcome, NOW) for pair, outcome in zip(pairs, chosen, strict=False))
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+            assert all(outcome is None or isinstance(outcome, StaleClaim) for outcome in outcomes)
+            return [outcome is None for outcome in outcomes]
+
+        real, fake = self.each(settle)
+        assert real == fake
+
+    @precondition(lambda self: self.claims)
     @rule(number=st.integers(0, 9), path=paths, promise=promises)
     def reserve(self, number: int, path: str, promise: Promise) -> None:
         self.under(number, lambda ledger, claim: ledger.reserve(claim, path, promise))
