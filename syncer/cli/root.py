@@ -12,6 +12,7 @@ COMMANDS = {
     "plan": ("syncer.cli.plan", "Tell what a pass would fetch; write nothing."),
     "status": ("syncer.cli.ledger", "Tell what the ledger knows, at a glance."),
     "list": ("syncer.cli.ledger", "List the jobs the ledger knows."),
+    "report": ("syncer.cli.report", "Look back on the last passes; --html makes a page with charts."),
     "retry": ("syncer.cli.ledger", "Put failed, lost or stored entries back for the next pass."),
     "adopt": ("syncer.cli.adopt", "Take a destination that is filled already into a new ledger."),
     "doctor": ("syncer.cli.doctor", "Check key, API, storage, destination and ledger."),

@@ -110,11 +110,13 @@ class FetchError(SyncerError):
     """One file did not arrive whole.
 
     `retry_after` is the storage's own wish (RFC 9110 §10.2.3), as a moment; None where it said nothing.
-    `keep_partial` is False where the bytes on disk cannot be trusted to belong to the file.
+    `keep_partial` is False where the bytes on disk cannot be trusted to belong to the file. `kind` is what such
+    failures are counted under.
     """
 
     exit_code = 6
     keep_partial = True
+    kind = "fetch failed"
 
     def __init__(self, message: str, *, hint: str = "", retry_after: datetime | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -124,39 +126,52 @@ class FetchError(SyncerError):
 class LinkRefused(FetchError):
     """The storage refused the link itself: it died, or was withdrawn."""
 
+    kind = "link refused"
+
 
 class Interrupted(FetchError):
     """The connection failed, stalled, or ended before the last byte."""
+
+    kind = "connection broke"
 
 
 class StorageBusy(FetchError):
     """The storage answered 429 or 5xx."""
 
+    kind = "storage busy"
+
 
 class NotTheFile(FetchError):
     """What came back is not the file, or not the part of it that was asked for."""
+
+    kind = "not the file"
 
 
 class FileChanged(FetchError):
     """The storage's file is not the one whose first bytes are on disk."""
 
+    kind = "file changed"
     keep_partial = False
 
 
 class LengthMismatch(FetchError):
     """The bytes on disk are more or fewer than the storage promised."""
 
+    kind = "wrong length"
     keep_partial = False
 
 
 class ChecksumMismatch(FetchError):
     """The bytes on disk differ from the checksum the storage sent."""
 
+    kind = "wrong checksum"
     keep_partial = False
 
 
 class NoLink(FetchError):
     """The job is done, and neither the list nor the job itself carries a link."""
+
+    kind = "no link"
 
 
 class NameTaken(SyncerError):

@@ -1,5 +1,6 @@
 """The nouns of syncer: frozen values that every part understands and none owns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -223,6 +224,15 @@ class Tally:
     @property
     def total(self) -> int:
         return self.stored + self.pending + self.processing + self.remote_error + self.lost + self.filtered
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """How a pass went, for those who look back: kept with it, and deciding nothing."""
+
+    margins: Mapping[int, int] = field(default_factory=dict)  # whole hours left on the link: files stored so
+    least_margin: float | None = None  # seconds that the closest file had left
+    reasons: Mapping[str, int] = field(default_factory=dict)  # kind of failure: tries that ended so
 
 
 @dataclass(frozen=True, slots=True)

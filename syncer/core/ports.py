@@ -19,6 +19,7 @@ from syncer.core.model import (
     Sighting,
     State,
     StoredFile,
+    Story,
     Tally,
 )
 from syncer.core.resume import Answer, Ask
@@ -263,9 +264,15 @@ class Ledger(Protocol):
         ...
 
     async def end_pass(
-        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
+        self,
+        at: datetime,
+        exit_code: int,
+        listing: Listing,
+        tally: Tally,
+        counts: dict[str, int],
+        story: Story | None = None,
     ) -> None:
-        """Close the pass with its counts, and let go of the ledger."""
+        """Close the pass with its counts and its story, and let go of the ledger."""
         ...
 
     def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:

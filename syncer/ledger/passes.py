@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from syncer.core.lifecycle import move
-from syncer.core.model import Listing, State, Tally
+from syncer.core.model import Listing, State, Story, Tally
 from syncer.ledger.lock import held
 from syncer.ledger.rows import counts as entry_counts
 from syncer.ledger.tables import TALLY_COUNTS, TRANSFER_COUNTS, entries, ledger_info, passes
@@ -40,6 +40,7 @@ class PassRecord:
     listing: Listing
     tally: Tally
     counts: dict[str, int]  # what it transferred, by the names of core.report.Transfer
+    story: Story
 
 
 def begin(connection: sa.Connection, at: datetime, *, alone: bool) -> Pass:
@@ -99,6 +100,7 @@ def end(
     listing: Listing,
     tally: Tally,
     counts: dict[str, int],
+    story: Story,
 ) -> None:
     """Close a pass with its counts; a claim that nobody settled is taken back with it."""
     _take_back(connection, entries.c.claim == holder.token)
@@ -111,6 +113,11 @@ def end(
         "listed": listing.jobs,
         "malformed": listing.malformed,
         "complete": listing.complete,
+        "story": {
+            "margins": {str(hours): count for hours, count in story.margins.items()},
+            "least_margin": story.least_margin,
+            "reasons": dict(story.reasons),
+        },
     }
     connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(values))
 
@@ -156,4 +163,10 @@ def _record_of(row: sa.Row[Any]) -> PassRecord:
         listing=Listing(row.pages, row.listed, row.malformed, row.complete),
         tally=Tally(**{name: getattr(row, name) for name in TALLY_COUNTS}),
         counts={name: getattr(row, name) for name in TRANSFER_COUNTS},
+        story=_story_of(row.story or {}),
     )
+
+
+def _story_of(told: dict[str, Any]) -> Story:
+    margins = {int(hours): count for hours, count in told.get("margins", {}).items()}
+    return Story(margins, told.get("least_margin"), told.get("reasons", {}))

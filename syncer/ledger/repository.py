@@ -22,6 +22,7 @@ from syncer.core.model import (
     Sighting,
     State,
     StoredFile,
+    Story,
     Tally,
 )
 from syncer.ledger import claims, pages, passes, rows, schema, upkeep
@@ -118,14 +119,22 @@ class SqlLedger:
         return await self._read(lambda connection: passes.tally(connection, self._pass_id(connection)))
 
     async def end_pass(
-        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
+        self,
+        at: datetime,
+        exit_code: int,
+        listing: Listing,
+        tally: Tally,
+        counts: dict[str, int],
+        story: Story | None = None,
     ) -> None:
         await self._commits.landed()
-        await self._call(self._end, at, exit_code, listing, tally, counts)
+        await self._call(self._end, at, exit_code, listing, tally, (counts, story or Story()))
 
-    def _end(self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]) -> None:
+    def _end(
+        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, told: tuple[dict[str, int], Story]
+    ) -> None:
         with self._engine.begin() as connection:
-            passes.end(connection, self._held(), at, exit_code, listing, tally, counts)
+            passes.end(connection, self._held(), at, exit_code, listing, tally, *told)
         self._holder = None
         self._lock.release()
 

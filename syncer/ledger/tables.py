@@ -113,6 +113,7 @@ passes = sa.Table(
         sa.Column(name, sa.BigInteger, nullable=False, server_default=_ZERO)
         for name in (*LISTING_COUNTS, *TALLY_COUNTS, *TRANSFER_COUNTS)
     ),
+    sa.Column("story", sa.JSON),  # core.model.Story; NULL for passes that died or are older than it
 )
 
 ledger_info = sa.Table(

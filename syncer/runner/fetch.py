@@ -29,6 +29,7 @@ class Gauge:
     def __init__(self) -> None:
         self.fetched = 0
         self.recovered = False
+        self.deadline: datetime | None = None  # of the link the bytes came under
         self.entry: Entry | None = None  # with what was noted of it since it was claimed
         self._before: int | None = None
         self._after = 0
@@ -133,7 +134,7 @@ class Fetching:
         gauge: Gauge,
     ) -> tuple[Promise, str]:
         (exchange, verdict), entry = reply, claim.entry
-        promise = verdict.promise
+        promise, gauge.deadline = verdict.promise, link.expires_at
         if link != entry.link:
             # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
             await self._parts.ledger.relink(claim, link)

@@ -155,7 +155,7 @@ class Pass:
         exit_code = self._exit_code(tally, unfinished)
         transfer = self._counts.transfer(failed=sum(1 for f in failures if f.attempts))
         counts = {name: getattr(transfer, name) for name in type(transfer).__dataclass_fields__}
-        await parts.ledger.end_pass(now, exit_code, self._listing, tally, counts)
+        await parts.ledger.end_pass(now, exit_code, self._listing, tally, counts, self._counts.story())
         parts.observer.notify(PassEnded(exit_code))
         return Report(
             started_at=started,

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from syncer.core.filters import JobFilter
-from syncer.core.model import Claim
+from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
 from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
 from syncer.core.report import Transfer
@@ -40,6 +41,10 @@ class Rules:
     lease: timedelta = timedelta(minutes=10)
 
 
+MOST_HOURS = 48
+"""Margins are counted by whole hours, up to this many: links live a day, and the rest is one heap."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What a pass has done so far; the one mutable record, written on the event loop's thread only."""
@@ -52,6 +57,19 @@ class Counts:
     retries: int = 0
     recovered: int = 0
     lost: dict[str, None] = field(default_factory=dict)  # ids, in order
+    margins: Counter[int] = field(default_factory=Counter)  # see core.model.Story
+    least_margin: float | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def saved(self, margin: timedelta) -> None:
+        """A file was stored so long before its link dies; after it, where the storage let the link live on."""
+        seconds = margin.total_seconds()
+        self.margins[max(-1, min(MOST_HOURS, int(seconds // 3600)))] += 1
+        self.least_margin = seconds if self.least_margin is None else min(self.least_margin, seconds)
+
+    def story(self) -> Story:
+        """The ledger's form."""
+        return Story(dict(self.margins), self.least_margin, dict(self.reasons))
 
     def transfer(self, failed: int) -> Transfer:
         """The report's form."""

@@ -58,6 +58,7 @@ class Worker:
         try:
             outcome = await self._bring(claim, gauge)
         except FetchError as error:
+            self._counts.reasons[error.kind] += 1
             outcome = self._decide(claim, error, gauge)
         except StaleClaim:
             return
@@ -158,6 +159,8 @@ class Worker:
             case Stored(file):
                 counts.recovered += gauge.recovered
                 counts.fetched += not gauge.recovered
+                if gauge.deadline is not None:
+                    counts.saved(gauge.deadline - file.stored_at)
                 observer.notify(FileStored(entry.id, label, file.path, file.size, gauge.fetched, gauge.recovered))
             case Retry(reason, at):
                 counts.retries += 1
@@ -166,6 +169,7 @@ class Worker:
                 observer.notify(FetchFailed(entry.id, label, reason, entry.attempts, None))
             case Lose(reason):
                 counts.lost[entry.id] = None
+                counts.reasons["lost"] += 1
                 observer.notify(EntryLost(entry.id, label, reason))
             case Follow(status, reason):
                 observer.notify(EntryFollowed(entry.id, label, status, reason))

@@ -21,6 +21,7 @@ from syncer.core.model import (
     Sighting,
     State,
     Stored,
+    Story,
     Tally,
 )
 from syncer.core.naming import unique_key
@@ -204,7 +205,13 @@ class FakeLedger:
         return Tally(**{str(state): count for state, count in counts.items()})
 
     async def end_pass(
-        self, at: datetime, exit_code: int, listing: Listing, tally: Tally, counts: dict[str, int]
+        self,
+        at: datetime,
+        exit_code: int,
+        listing: Listing,
+        tally: Tally,
+        counts: dict[str, int],
+        story: Story | None = None,
     ) -> None:
         number = self._held()
         for row in self.store.rows.values():

@@ -122,6 +122,8 @@ def sample(column: sa.Column[Any], number: int) -> Any:
         return datetime(2026, 11, number, 3, 4, 5, 678901)  # noqa: DTZ001
     if isinstance(kind, sa.Boolean):
         return number % 2 == 0
+    if isinstance(kind, sa.JSON):
+        return {"margins": {"3": number}, "least_margin": 1.5, "reasons": {"no link": number}}
     return number if isinstance(kind, sa.Integer) else f"{column.name} {number} \u2603"
 
 
