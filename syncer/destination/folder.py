@@ -10,11 +10,12 @@ from typing import Self
 from syncer.core.model import StoredFile
 from syncer.core.ports import Clock
 from syncer.destination.digests import Digester
+from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
 from syncer.destination.publish import Folders, split
-from syncer.destination.system import NEVER_FOLLOW, Hands, closing, size_at, sync_folder, translated
+from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
 
 
 class FolderDestination:

@@ -53,6 +53,7 @@ class Site:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.expected: str | None = None  # the destination's id, once proven
+        self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -179,7 +180,10 @@ class Site:
             if not (self.root / MARKER).is_symlink():
                 raise
             raise self._unreadable() from error
-        return self._parse(text)
+        # Read each time, for the marker may be another's by now; understood once, for that is what costs.
+        if self._understood is None or self._understood[0] != text:
+            self._understood = (text, self._parse(text))
+        return self._understood[1]
 
     def _parse(self, text: bytes) -> Marker:
         try:

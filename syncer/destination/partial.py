@@ -10,9 +10,10 @@ from datetime import datetime
 from syncer.core.errors import DestinationRefused, FetchError
 from syncer.core.naming import partial_key
 from syncer.destination.digests import Digester
+from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
 from syncer.destination.publish import Folders, dress, publish
-from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, Hands, closing, make_folder, sync_folder, translated
+from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, closing, make_folder, sync_folder, translated
 
 FOLDER = "partial"
 STEP = 8 * 1024 * 1024
@@ -30,6 +31,8 @@ def name_of(job_id: str) -> str:
 def open_folder(site: Site, root_fd: int) -> int:
     """A handle of the folder of partials, made if missing."""
     with closing(site.private(root_fd)) as private:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
         if make_folder(FOLDER, private):
             sync_folder(private)
         return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from syncer.core.errors import NameTaken
 from syncer.core.naming import PRIVATE
+from syncer.destination.syncs import SharedSyncs
 from syncer.destination.system import OPEN_FOLDER, closing, make_folder, place, sync_folder
 
 _MOST_SETTLED = 4096  # folders remembered
@@ -34,6 +35,11 @@ class Folders:
         self._root = root
         self._settled: set[str] = set()
         self._fresh: set[str] = set()
+        self._syncs = SharedSyncs()
+
+    def sync(self, fd: int) -> None:
+        """fsync an open folder, together with whoever publishes into it at the same time."""
+        self._syncs.sync(fd)
 
     def published(self, path: str) -> None:
         """The file at `path` and its folders are durable."""
@@ -60,8 +66,12 @@ class Folders:
 
     def _enter(self, parts: list[str], name: str, fd: int) -> int:
         path = "/".join(parts)
-        made = make_folder(name, fd)
-        inner = self._open_part(path, name, fd)
+        made = False
+        try:
+            inner = self._open_part(path, name, fd)
+        except FileNotFoundError:
+            made = make_folder(name, fd)
+            inner = self._open_part(path, name, fd)
         try:
             if made or path not in self._settled:
                 sync_folder(fd)
@@ -97,7 +107,7 @@ def publish(folders: Folders, root_fd: int, source: tuple[str, int], path: str, 
     *above, name = split(path)
     try:
         with closing(folders.open(above, root_fd)) as folder:
-            place(source, (name, folder), own)
+            place(source, (name, folder), own, folders.sync)
         folders.published(path)
     except FileExistsError:
         raise NameTaken(f"Something else lies under {path}.") from None

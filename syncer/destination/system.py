@@ -1,21 +1,14 @@
-"""The operating system as the destination needs it: its errors translated, its calls off the event loop."""
+"""The operating system as the destination needs it, its errors translated."""
 
-import asyncio
 import contextlib
 import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from aiofiles.ospath import wrap  # type: ignore[attr-defined] # there in every version; the stubs forgot it
 
 from syncer.core.errors import DestinationError, DestinationMissing, DestinationRefused
-
-T = TypeVar("T")
 
 OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEVER_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -69,34 +62,6 @@ def _told(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-class Hands:
-    """Threads of the destination's own: a NAS that hangs must not starve what else the program does in threads."""
-
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="syncer-files")
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        return self._pool
-
-    async def do(self, call: Callable[..., T], *args: object) -> T:
-        """`call(*args)` in a thread. When cancelled meanwhile, wait for it to end first.
-
-        A thread cannot be stopped; whoever went on while it still writes would let two hands at one file.
-        """
-        task = asyncio.ensure_future(wrap(call)(*args, executor=self._pool))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            if not task.cancelled():
-                task.exception()  # heard: the cancelling counts
-            raise
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False)
-
-
 @contextmanager
 def closing(fd: int) -> Iterator[int]:
     """Close a handle whatever happens."""
@@ -145,8 +110,14 @@ def size_at(path: str, within: int) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
-def place(source: tuple[str, int], target: tuple[str, int], own: os.stat_result) -> None:
-    """Move a fsynced file to a free name, durably; names with their open folders. `own` is the file's stat.
+def place(
+    source: tuple[str, int],
+    target: tuple[str, int],
+    own: os.stat_result,
+    sync: Callable[[int], None] = sync_folder,
+) -> None:
+    """Move a fsynced file to a free name, durably; names with their open folders. `own` is the file's stat, and `sync`
+    puts the open folder of the new name on disk.
 
     Raises FileExistsError rather than replace anything: a hard link cannot. The old name goes once the new one is on
     disk; a kill between the two leaves a partial that is the published file, see `partial.open_file`.
@@ -161,9 +132,9 @@ def place(source: tuple[str, int], target: tuple[str, int], own: os.stat_result)
         if error.errno not in _NO_HARD_LINKS:
             raise
         rename_to_free(source, target)
-        sync_folder(target[1])
+        sync(target[1])
         return
-    sync_folder(target[1])
+    sync(target[1])
     with contextlib.suppress(OSError):
         os.unlink(source[0], dir_fd=source[1])
 
