@@ -247,6 +247,7 @@ def _rules(settings: Settings) -> Rules:
         policy=RetryPolicy(tries=settings.tries),
         regenerate=settings.regenerate,
         remake_patience=settings.regenerate_wait,
+        max_file_size=settings.max_file_size,
     )
 
 

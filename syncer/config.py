@@ -47,6 +47,7 @@ class Settings:
     page_size: int = 5000
     name_template: str = DEFAULT_TEMPLATE
     bwlimit: Timetable = field(default_factory=Timetable)
+    max_file_size: int | None = 1024**4  # bytes
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     since: datetime | None = None

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from syncer.core.errors import UsageError
 from syncer.core.naming import DEFAULT_TEMPLATE, check_template
-from syncer.core.timetable import Timetable, parse_timetable
+from syncer.core.timetable import Timetable, parse_size, parse_timetable
 
 N = TypeVar("N", int, float)
 
@@ -163,6 +163,17 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
     return parse
 
 
+def size_limit(value: Any) -> int | None:
+    """A number of bytes such as `500M` or `1T`; None for `off`."""
+    word = str(value).strip()
+    if word.lower() == "off":
+        return None
+    found = parse_size(word)
+    if found == 0:
+        raise UsageError("A limit of 0 bytes would fetch nothing.", hint="Write 500M, 20G, or off.")
+    return found
+
+
 def timetable(value: Any) -> Timetable:
     """A bandwidth limit."""
     return parse_timetable(str(value))
@@ -240,6 +251,13 @@ OPTIONS: tuple[Option, ...] = (
         "RATE",
         "no limit",
         is_described=True,
+    ),
+    Option(
+        "max_file_size",
+        "Fetch no file larger than this, such as 20G, and no body that does not end before it; or off.",
+        size_limit,
+        "SIZE",
+        "1T",
     ),
     Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),

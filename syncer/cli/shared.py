@@ -40,6 +40,7 @@ TRANSFER = (
     "tries",
     "name_template",
     "bwlimit",
+    "max_file_size",
     "regenerate",
     "regenerate_wait",
     "report",

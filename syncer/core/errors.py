@@ -19,6 +19,7 @@
     │   ├── NotTheFile          -   an error page, a foreign encoding, a range nobody asked for
     │   ├── FileChanged         -   the storage now has another version than the bytes on disk
     │   ├── LengthMismatch      -   more or fewer bytes than promised
+    │   ├── TooLarge            -   more bytes than the user allows a file
     │   ├── ChecksumMismatch    -   the storage's own checksum says otherwise
     │   └── NoLink              -   the job is done, and the API gives no link
     ├── NameTaken               -   something else lies where the file should go
@@ -158,6 +159,12 @@ class LengthMismatch(FetchError):
     """The bytes on disk are more or fewer than the storage promised."""
 
     kind = "wrong length"
+    keep_partial = False
+
+
+class TooLarge(FetchError):
+    """The file is larger than the user allows one to be, or does not end before it is."""
+
     keep_partial = False
 
 

@@ -5,8 +5,7 @@ for a little more than it lacks: the overlap is compared with the bytes on disk 
 even a storage without validators cannot glue two versions of a file together.
 """
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from syncer.core.errors import (
@@ -16,6 +15,7 @@ from syncer.core.errors import (
     LinkRefused,
     NotTheFile,
     StorageBusy,
+    TooLarge,
 )
 from syncer.core.model import Promise
 
@@ -94,13 +94,20 @@ class FromStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Complete:
+    """The storage has nothing to add to the partial: all of the file is on disk, and has to be proven."""
+
+    promise: Promise
+
+
+@dataclass(frozen=True, slots=True)
 class AskAgain:
     """The answer fits no byte on disk; drop the partial and ask for the whole."""
 
     reason: str
 
 
-Verdict = Append | FromStart | AskAgain
+Verdict = Append | FromStart | Complete | AskAgain
 
 
 def is_strong(etag: str | None) -> bool:
@@ -125,7 +132,7 @@ def judge(asked: Ask, held: Promise, answer: Answer) -> Verdict:
     Raises LinkRefused, StorageBusy or NotTheFile where it is good for nothing.
     """
     if answer.status == 416 and not asked.is_whole:
-        return AskAgain("the storage has no such range of the file")
+        return _judge_unsatisfied(asked, held, answer)
     _refuse_bad_status(answer)
     _refuse_bad_body(answer)
     if answer.status == 200:
@@ -177,9 +184,21 @@ def is_document(content_type: str) -> bool:
     )
 
 
+def _judge_unsatisfied(asked: Ask, held: Promise, answer: Answer) -> Complete | AskAgain:
+    """416 (RFC 9110 §15.5.17): all of the file may be on disk, or more than all of it.
+
+    That it is this file, the storage's own checksum will tell, or If-Range did: of another version the storage would
+    have sent the whole (§13.1.5).
+    """
+    on_disk, told = asked.start + asked.overlap, answer.content_range.total if answer.content_range else None
+    has_checksum = held.md5 is not None or held.crc32c is not None
+    proven = has_checksum or (told is not None and asked.if_range is not None)
+    if proven and on_disk == held.size and not _is_other_version(held, answer, told):
+        return Complete(held)
+    return AskAgain("the storage has no such range of the file")
+
+
 def _judge_part(asked: Ask, held: Promise, answer: Answer) -> Verdict:
-    if asked.is_whole:
-        raise NotTheFile(f"{answer.host} sent a part of the file when all of it was asked for.")
     span = answer.content_range
     if span is None or span.first is None or span.last is None:
         raise NotTheFile(f"{answer.host} sent a part of the file without saying which.")
@@ -187,23 +206,31 @@ def _judge_part(asked: Ask, held: Promise, answer: Answer) -> Verdict:
         raise NotTheFile(
             f"{answer.host} sent the bytes from {span.first} when those from {asked.start} were asked for."
         )
+    if asked.is_whole:
+        held = Promise()
     promise = _promise_of(answer, held)
-    if _is_other_version(held, answer, span):
+    if _is_other_version(held, answer, span.total) or (promise.size is not None and span.last >= promise.size):
         return AskAgain("the file changed at the storage")
-    if span.total is not None and span.last != span.total - 1:
+    if promise.size is None:
+        # `bytes 5-9/*` proves the end of the answer, not of the file; a whole answer proves its own.
+        return AskAgain("the storage did not say where the file ends")
+    if promise.size < asked.start + asked.overlap:
+        return AskAgain("the file at the storage is shorter than what is on disk")
+    if span.last != promise.size - 1:
         raise NotTheFile(
-            f"{answer.host} sent the bytes up to {span.last} of {span.total} when all the rest was asked for."
+            f"{answer.host} sent the bytes up to {span.last} of {promise.size} when all the rest was asked for."
         )
     if answer.length is not None and answer.length != span.last - span.first + 1:
         raise NotTheFile(f"{answer.host} promised {answer.length} bytes for a range of another length.")
-    if promise.size is None:
-        promise = replace(promise, size=span.last + 1)
+    if asked.is_whole:
+        # No answer to a request without Range, and yet the whole file, by the same proof as a 200's.
+        return FromStart(promise, changed=False)
     return Append(asked.overlap, promise)
 
 
-def _is_other_version(held: Promise, answer: Answer, span: ContentRange) -> bool:
+def _is_other_version(held: Promise, answer: Answer, total: int | None) -> bool:
     pairs = [
-        (held.size, span.total),
+        (held.size, total),
         (held.etag, answer.etag),
         (held.md5, answer.md5),
         (held.crc32c, answer.crc32c),
@@ -235,21 +262,10 @@ def _promise_of(answer: Answer, held: Promise) -> Promise:
     )
 
 
-_WIDE_MARKUP = (b"\xff\xfe<\0", b"\xfe\xff\0<")  # UTF-16
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_JSON = re.compile(rb"""\{\s*["}]|\[\s*[\[{"\]]""")
-
-
-def looks_like_page(opening: bytes) -> bool:
-    """Whether a body opens like HTML, XML or JSON: an error page under a video's media type.
-
-    No video container begins so: MP4 and MOV begin with a box length, WebM and Matroska with 1A 45 DF A3,
-    MPEG-TS with 47, AVI with RIFF, MP3 with ID3 or FF.
-    """
-    if opening.startswith(_WIDE_MARKUP):
-        return True
-    text = opening.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-    return _CONTROL.search(text) is None and (text.startswith(b"<") or _JSON.match(text) is not None)
+def refuse_too_large(promise: Promise, most: int | None) -> None:
+    """Raises TooLarge where the storage promises more than `most` bytes; None allows any number."""
+    if most is not None and promise.size is not None and promise.size > most:
+        raise TooLarge(f"The file has {promise.size} bytes, more than the {most} that --max-file-size allows.")
 
 
 def check_whole(promise: Promise, size: int, digests: dict[str, str]) -> FetchError | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from syncer.core.errors import FetchError, NoLink
+from syncer.core.errors import FetchError, NoLink, TooLarge
 from syncer.core.model import Entry, Park, Retry
 
 
@@ -49,7 +49,7 @@ def decide(
         if too_long or spent:
             return Park(reason, error.retry_after, ordered=True)
         return Retry(reason, error.retry_after, progressed)
-    if isinstance(error, NoLink) or spent:
+    if isinstance(error, NoLink | TooLarge) or spent:
         return Park(reason, now)
     wait = backoff(1 if progressed else tries, policy, jitter)
     return Retry(reason, now + timedelta(seconds=wait), progressed)

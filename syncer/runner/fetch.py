@@ -122,7 +122,7 @@ class Fetching:
         async with self._parts.fetcher.open(link, resume.Ask()) as exchange:
             verdict = resume.judge(resume.Ask(), Promise(), exchange.answer)
             if isinstance(verdict, resume.AskAgain):
-                raise NotTheFile(verdict.reason)
+                raise NotTheFile(f"{exchange.answer.host}: {verdict.reason}.")
             return await self._pour(claim, link, partial, (exchange, verdict), gauge)
 
     async def _pour(
@@ -130,27 +130,36 @@ class Fetching:
         claim: Claim,
         link: Link,
         partial: Partial,
-        reply: tuple[Exchange, resume.Append | resume.FromStart],
+        reply: tuple[Exchange, resume.Append | resume.FromStart | resume.Complete],
         gauge: Gauge,
     ) -> tuple[Promise, str]:
         (exchange, verdict), entry = reply, claim.entry
         promise, gauge.deadline = verdict.promise, link.expires_at
+        resume.refuse_too_large(promise, self._rules.max_file_size)
         if link != entry.link:
             # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
             await self._parts.ledger.relink(claim, link)
         tail, keep = b"", 0
-        if isinstance(verdict, resume.Append):
-            tail, keep = await partial.tail(verdict.overlap), partial.size
-            self._counts.resumed += 1
-        elif verdict.changed:
-            self._restarted(claim, "the storage sent the whole file")
+        match verdict:
+            case resume.Append(overlap):
+                tail, keep = await partial.tail(overlap), partial.size
+                self._counts.resumed += 1
+            case resume.Complete():
+                keep = partial.size
+                self._counts.resumed += 1
+            case resume.FromStart(changed=True):
+                self._restarted(claim, "the storage sent the whole file")
         path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
         gauge.entry = replace(entry, link=link, path=path, promise=promise)
         await partial.begin(keep, wanted_digests(promise))
-        room = None if promise.size is None else promise.size - keep
-        intake = Intake(partial, tail=tail, room=room)
         self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, keep))
-
+        if isinstance(verdict, resume.Complete):
+            return promise, path
+        room = None if promise.size is None else promise.size - keep
+        most = self._rules.max_file_size
+        intake = Intake(
+            partial, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
+        )
         gauge.begin(None if room is None else room + len(tail), self._parts.clock.monotonic())
 
         def progress(count: int) -> None:

@@ -38,6 +38,7 @@ class Rules:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     regenerate: bool = False
     remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
+    max_file_size: int | None = None  # bytes
     lease: timedelta = timedelta(minutes=10)
 
 

@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass, field, replace
 
-from syncer.sandbox.answers import Answer, Ending, Slice, xml_error
+from syncer.sandbox.answers import Answer, Ending, Framing, Slice, xml_error
 from syncer.sandbox.faults import Ask, Fault, When, World
 from syncer.sandbox.links import with_hop
 from syncer.sandbox.model import ValidatorForm
@@ -69,6 +69,56 @@ class MultipartRange(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsatisfied(Fault):
+    """416 to whatever range is asked for, with the file's length in Content-Range or without."""
+
+    told: bool = True
+
+    def change(self, world: World, ask: Ask, answer: Answer) -> Answer:  # noqa: ARG002 - the hook's signature
+        """Refuses the range; other answers than 206 pass unharmed."""
+        part = _part(answer)
+        if part is None:
+            return answer
+        refusal = xml_error(416, "InvalidRange", "The requested range cannot be satisfied.")
+        return refusal.with_headers(content_range=f"bytes */{part.content.size}" if self.told else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownTotal(Fault):
+    """A 206 that does not say how long the whole file is: `bytes 5-9/*` (RFC 9110 §14.4)."""
+
+    def change(self, world: World, ask: Ask, answer: Answer) -> Answer:  # noqa: ARG002 - the hook's signature
+        """Leaves the length out."""
+        span, slash, _ = answer.headers.get("content-range", "").partition("/")
+        return answer.with_headers(content_range=f"{span}/*") if slash and answer.status == 206 else answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeAsPart(Fault):
+    """The whole file comes as a 206, though no range was asked for."""
+
+    def change(self, world: World, ask: Ask, answer: Answer) -> Answer:  # noqa: ARG002 - the hook's signature
+        """Relabels a 200."""
+        if answer.status != 200:
+            return answer
+        told = f"bytes 0-{answer.length - 1}/{answer.length}"
+        return replace(answer.with_headers(content_range=told), status=206)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endless(Fault):
+    """The file's bytes, and then more of their kind for as long as the client stays; no length is told."""
+
+    def change(self, world: World, ask: Ask, answer: Answer) -> Answer:  # noqa: ARG002 - the hook's signature
+        """Puts a body without an end behind the head."""
+        if len(answer.body) != 1 or not isinstance(answer.body[0], Slice):
+            return answer
+        content = replace(answer.body[0].content, size=1 << 60)
+        open_ended = answer.with_headers(x_goog_hash=None, content_md5=None, x_goog_stored_content_length=None)
+        return replace(open_ended, body=(Slice(content, 0, content.size),), framing=Framing.CHUNKED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changed(Fault):
     """The file is replaced by another version before the request is answered, and stays so."""
 
@@ -104,6 +154,8 @@ class WrongChecksum(Fault):
         if answer.status not in (200, 206):
             return answer
         md5 = base64.b64encode(b"\x5a" * 16).decode("ascii")
+        if answer.headers.get("server") == "AmazonS3":
+            return answer.with_headers(etag=f'"{"5a" * 16}"')
         if "content-md5" in answer.headers:
             return answer.with_headers(content_md5=md5)
         return answer.with_headers(x_goog_hash=f"crc32c=WlpaWg==,md5={md5}")

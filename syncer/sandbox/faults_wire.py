@@ -1,5 +1,6 @@
 """Faults of delivery and of refusal; they strike answers of the API and of the storage alike."""
 
+import gzip
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import format_datetime
@@ -9,6 +10,9 @@ from syncer.sandbox.answers import Answer, Ending, Framing, failure, json_answer
 from syncer.sandbox.faults import Ask, Fault, Kind, World
 
 PROXY_PAGE = "<!DOCTYPE html>\n<html><head><title>Bad gateway</title></head><body>The proxy is tired.</body></html>\n"
+
+
+_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde" + bytes(64)
 
 
 class RetryForm(StrEnum):
@@ -47,6 +51,9 @@ class PageForm(StrEnum):
     HTML = "html"
     JSON = "json"
     XML = "xml"
+    TEXT = "text"
+    ZIPPED = "zipped"  # the page of HTML, compressed, and no header says so
+    PICTURE = "picture"  # a PNG
     EMPTY = "empty"
 
 
@@ -68,6 +75,13 @@ class ErrorPage(Fault):
                 page = json_answer(self.status, told).written()
             case PageForm.XML:
                 page = xml_error(self.status, "InternalError", "We encountered an internal error.")
+            case PageForm.TEXT:
+                page = text_answer(self.status, "Access denied: this link is no longer valid.\n", "text/plain")
+            case PageForm.ZIPPED:
+                packed = gzip.compress(PROXY_PAGE.encode("ascii"), mtime=0)
+                page = Answer(self.status, {"content-type": "text/html"}, body=(packed,))
+            case PageForm.PICTURE:
+                page = Answer(self.status, {"content-type": "image/png"}, body=(_PICTURE,))
             case _:
                 page = text_answer(self.status, "", "text/plain")
         return page if self.content_type is None else page.with_headers(content_type=self.content_type)

@@ -121,6 +121,8 @@ class ChecksumForm(StrEnum):
     GOOG = "goog"  # x-goog-hash: crc32c and md5 of the whole object, on every answer
     GOOG_CRC32C = "goog-crc32c"  # crc32c alone, as for composed objects
     CONTENT_MD5 = "content-md5"  # on 200 answers only
+    S3 = "s3"  # Amazon's way: the ETag is the MD5
+    S3_KMS = "s3-kms"  # and with SSE-KMS it only looks like one
     NONE = "none"
 
 

@@ -5,8 +5,17 @@ from datetime import timedelta
 
 from syncer.sandbox.faults import Fault, Op, When
 from syncer.sandbox.faults_api import Shift
-from syncer.sandbox.faults_storage import Changed, IgnoredRange, WrongRange
-from syncer.sandbox.faults_wire import Cut, ErrorPage, Slow, Stall, Status
+from syncer.sandbox.faults_storage import (
+    Changed,
+    EndsWithLink,
+    IgnoredRange,
+    Redirect,
+    Refused,
+    Unsatisfied,
+    WrongChecksum,
+    WrongRange,
+)
+from syncer.sandbox.faults_wire import Cut, ErrorPage, PageForm, Reset, Slow, Stall, Status
 from syncer.sandbox.model import EntryRules, LinkOrigin, LinkRules, PageRules, Rules, TimeForm
 
 
@@ -22,6 +31,7 @@ class Scenario:
 
 
 HEALTHY = Scenario("healthy", "Everything works.")
+_ONCE = When(first=1)
 _TWICE = When(first=2)
 
 SCENARIOS: dict[str, Scenario] = {
@@ -59,6 +69,29 @@ SCENARIOS: dict[str, Scenario] = {
             "changed",
             "Answers break off, and the file is another one when the rest is asked for.",
             storage=(Changed(), Cut(when=When(first=1))),
+        ),
+        Scenario("reset", "The first answer for each file is reset in the middle.", storage=(Reset(when=_ONCE),)),
+        Scenario(
+            "no-range",
+            "Answers break off, and the first request for the rest is refused with 416.",
+            storage=(Cut(when=_ONCE), Unsatisfied(when=When(ranged=True, first=1))),
+        ),
+        Scenario(
+            "disguised",
+            "The first answer for each file is a compressed page that calls itself a video.",
+            storage=(ErrorPage(when=_ONCE, form=PageForm.ZIPPED, content_type="video/mp4"),),
+        ),
+        Scenario(
+            "wrong-checksum",
+            "The first answer for each file carries the checksum of other bytes.",
+            storage=(WrongChecksum(when=_ONCE),),
+        ),
+        Scenario("redirected", "Every link leads to another host first.", storage=(Redirect(),)),
+        Scenario(
+            "dying-link",
+            "Answers break off, and the link is refused from then on; the API gives another.",
+            rules=Rules(links=LinkRules(origin=LinkOrigin.LOOKUP, ttl=timedelta(hours=24))),
+            storage=(EndsWithLink(), Refused(when=When(after=1), until_relinked=True), Cut(when=_ONCE)),
         ),
         Scenario(
             "rate-limited",

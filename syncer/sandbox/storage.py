@@ -59,11 +59,12 @@ async def serve(content: Content, job: SandboxJob, ask: Ask, rules: Rules) -> An
     """The file or the asked part of it (RFC 9110 §14, §15.3.7, §15.5.17)."""
     form = rules.storage.validators if ask.validators is None else ask.validators
     modified = _modified(job)
-    headers = _validators(form, content.etag, modified) | {"content-type": job.content_type}
+    etag = await _etag(rules.storage.checksum, content)
+    headers = _validators(form, etag, modified) | {"content-type": job.content_type}
     part = None
     if rules.storage.ranges:
         headers["accept-ranges"] = "bytes"
-        if not ask.ignore_range and holds(ask.if_range, form, content.etag, modified):
+        if not ask.ignore_range and holds(ask.if_range, form, etag, modified):
             try:
                 part = wanted(ask.range, content.size)
             except UnsatisfiableError:
@@ -75,6 +76,12 @@ async def serve(content: Content, job: SandboxJob, ask: Ask, rules: Rules) -> An
     start, stop = part
     headers["content-range"] = f"bytes {start}-{stop - 1}/{content.size}"
     return Answer(206, headers, body=(Slice(content, start, stop),))
+
+
+async def _etag(form: ChecksumForm, content: Content) -> str:
+    if form is not ChecksumForm.S3:
+        return content.etag
+    return f'"{(await asyncio.to_thread(content.digests)).md5}"'
 
 
 def _modified(job: SandboxJob) -> datetime:
@@ -96,6 +103,9 @@ def _validators(form: ValidatorForm, etag: str, modified: datetime) -> dict[str,
 async def _checksums(form: ChecksumForm, content: Content, *, whole: bool) -> dict[str, str]:
     if form is ChecksumForm.NONE or (form is ChecksumForm.CONTENT_MD5 and not whole):
         return {}
+    if form in (ChecksumForm.S3, ChecksumForm.S3_KMS):
+        sealed = "aws:kms" if form is ChecksumForm.S3_KMS else "AES256"
+        return {"server": "AmazonS3", "x-amz-request-id": "SANDBOX", "x-amz-server-side-encryption": sealed}
     digests = await asyncio.to_thread(content.digests)
     if form is ChecksumForm.CONTENT_MD5:
         return {"content-md5": digests.md5_base64}

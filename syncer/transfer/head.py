@@ -14,6 +14,7 @@ _UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
 _EXPIRED = re.compile(rb"expired", re.IGNORECASE)
 _EXPIRED_WITHIN = 1024  # bytes of an error body
 _MD5_BYTES = 16
+_MD5_TAG = re.compile(r'"([0-9a-f]{32})"')
 _CRC32C_BYTES = 4
 
 
@@ -39,7 +40,7 @@ def read_head(
         encoding=_encoding(headers),
         etag=_only(headers, "etag"),
         last_modified=_only(headers, "last-modified"),
-        md5=md5 or _content_md5(status, headers),
+        md5=md5 or _content_md5(status, headers) or _etag_md5(headers),
         crc32c=crc32c,
         stored_length=stored_length,
         retry_after=parse_retry_after(_only(headers, "retry-after"), now),
@@ -103,6 +104,26 @@ def _encoding(headers: dict[str, list[str]]) -> str | None:
 def _content_md5(status: int, headers: dict[str, list[str]]) -> str | None:
     """Content-MD5 as hex; of a 206 it would be the part's (RFC 2616 §14.15) and is left aside."""
     return _from_base64(_only(headers, "content-md5"), _MD5_BYTES) if status == 200 else None
+
+
+def _etag_md5(headers: dict[str, list[str]]) -> str | None:
+    """The MD5 that Amazon S3's ETag is for an object uploaded in one piece, plain or SSE-S3; of a part's answer too.
+
+    Not for uploads in parts, which have a dash in theirs, nor with SSE-KMS, SSE-C or in directory buckets, where it
+    only looks alike: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html. What others who speak S3 put
+    into an ETag they do not say, so only Amazon's own answers count.
+    """
+    match = _MD5_TAG.fullmatch(_only(headers, "etag") or "")
+    if match is None or (_only(headers, "server") or "").lower() != "amazons3":
+        return None
+    plain = all(
+        (
+            (_only(headers, "x-amz-server-side-encryption") or "AES256").upper() == "AES256",
+            "x-amz-server-side-encryption-customer-algorithm" not in headers,
+            (_only(headers, "x-amz-storage-class") or "").upper() != "EXPRESS_ONEZONE",
+        )
+    )
+    return match[1] if plain else None
 
 
 def _stored(headers: dict[str, list[str]]) -> tuple[str | None, str | None, int | None]:

@@ -1,9 +1,12 @@
 """What is asked for, and what each kind of answer means."""
 
+from dataclasses import replace
+
 import pytest
 
-from syncer.core.errors import ChecksumMismatch, LengthMismatch, LinkRefused, NotTheFile, StorageBusy
+from syncer.core.errors import ChecksumMismatch, LengthMismatch, LinkRefused, NotTheFile, StorageBusy, TooLarge
 from syncer.core.model import Promise
+from syncer.core.openings import belies, is_media_type, is_text, looks_like_page, opens_like_media
 from syncer.core.resume import (
     OVERLAP,
     PROBE,
@@ -11,12 +14,13 @@ from syncer.core.resume import (
     Append,
     Ask,
     AskAgain,
+    Complete,
     ContentRange,
     FromStart,
     ask,
     check_whole,
     judge,
-    looks_like_page,
+    refuse_too_large,
     size_told,
 )
 
@@ -121,7 +125,86 @@ def test_what_is_good_for_nothing_says_why(answer, error):
 
 def test_a_part_of_a_file_that_was_asked_for_whole_is_refused():
     with pytest.raises(NotTheFile):
-        judge(Ask(), Promise(), part(first=0))
+        judge(Ask(), Promise(), part(first=1))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "total"), [(0, 999_998, 1_000_000), (0, 999_999, None), (1, 999_999, 1_000_000)]
+)
+def test_a_part_that_is_not_the_whole_is_no_answer_to_a_request_for_it(first, last, total):
+    try:
+        verdict = judge(Ask(), Promise(), part(first, last, total))
+    except NotTheFile:
+        return
+    assert isinstance(verdict, AskAgain)
+
+
+def test_the_whole_file_as_one_part_is_the_file_and_owes_nothing_to_an_older_promise():
+    verdict = judge(Ask(), replace(HELD, md5="0" * 32), part(first=0, etag='"v2"', length=1_000_000))
+    assert verdict == FromStart(Promise(size=1_000_000, etag='"v2"'), changed=False)
+
+
+WHOLE = ask(1_000_000, HELD)
+
+
+@pytest.mark.parametrize(
+    ("held", "answer"),
+    [
+        (HELD, Answer(416, "h", content_range=ContentRange(None, None, 1_000_000))),
+        (HELD, Answer(416, "h", content_range=ContentRange(None, None, 1_000_000), etag='"v1"')),
+        (replace(HELD, md5="0" * 32), Answer(416, "h")),
+        (replace(HELD, etag=None, last_modified=None, crc32c="0" * 8), Answer(416, "h")),
+    ],
+)
+def test_a_416_for_a_partial_that_is_whole_has_nothing_to_add(held, answer):
+    assert judge(ask(1_000_000, held), held, answer) == Complete(held)
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "held", "answer"),
+    [
+        (999_999, HELD, Answer(416, "h", content_range=ContentRange(None, None, 1_000_000))),
+        (1_000_000, HELD, Answer(416, "h", content_range=ContentRange(None, None, 999_999))),
+        (1_000_000, HELD, Answer(416, "h", content_range=ContentRange(None, None, 1_000_000), etag='"v2"')),
+        (1_000_000, HELD, Answer(416, "h")),
+        (1_000_000, Promise(1_000_000), Answer(416, "h", content_range=ContentRange(None, None, 1_000_000))),
+        (1_000_000, Promise(None, '"v1"'), Answer(416, "h", content_range=ContentRange(None, None, 1_000_000))),
+        (1_000_000, Promise(1_000_000, 'W/"1"'), Answer(416, "h", content_range=ContentRange(None, None, 1_000_000))),
+    ],
+)
+def test_a_416_that_proves_nothing_starts_over(on_disk, held, answer):
+    assert isinstance(judge(ask(on_disk, held), held, answer), AskAgain)
+
+
+def test_a_file_that_turns_out_shorter_than_the_partial_starts_over():
+    asked = ask(500_000, Promise())
+    assert isinstance(judge(asked, Promise(), part(last=499_998, total=499_999, etag=None)), AskAgain)
+
+
+@pytest.mark.parametrize(
+    ("held", "answered"),
+    [
+        ('"v1"', None),  # If-Range was honoured; RFC 9110 §15.3.7 lets a 206 leave out what the client has
+        (None, '"v1"'),  # another host may say more; the overlap is compared in any case
+        ('W/"v1"', 'W/"v1"'),
+    ],
+)
+def test_a_validator_on_one_side_only_is_no_other_version(held, answered):
+    promise = replace(HELD, etag=held)
+    verdict = judge(replace(ASKED, if_range=None), promise, part(etag=answered))
+    assert verdict == Append(OVERLAP, replace(HELD, etag=answered or held))
+
+
+def test_a_weakened_validator_is_another_version():
+    assert isinstance(judge(ASKED, HELD, part(etag='W/"v1"')), AskAgain)
+
+
+def test_a_file_may_be_as_large_as_allowed_and_no_larger():
+    refuse_too_large(Promise(10), 10)
+    refuse_too_large(Promise(None), 10)
+    refuse_too_large(Promise(10), None)
+    with pytest.raises(TooLarge, match="max-file-size"):
+        refuse_too_large(Promise(11), 10)
 
 
 def test_a_416_for_the_whole_file_is_no_reason_to_ask_again():
@@ -129,10 +212,15 @@ def test_a_416_for_the_whole_file_is_no_reason_to_ask_again():
         judge(Ask(), Promise(), Answer(status=416, host="h"))
 
 
-def test_a_part_of_unknown_total_promises_what_its_range_says():
-    verdict = judge(ASKED, Promise(etag='"v1"'), part(total=None))
-    assert isinstance(verdict, Append)
-    assert verdict.promise.size == 1_000_000
+def test_a_part_of_unknown_total_is_held_against_the_size_that_is_known():
+    assert judge(ASKED, HELD, part(total=None)) == Append(OVERLAP, HELD)
+    with pytest.raises(NotTheFile):
+        judge(ASKED, HELD, part(last=999_998, total=None))
+    assert isinstance(judge(ASKED, HELD, part(last=1_000_000, total=None)), AskAgain)
+
+
+def test_a_part_of_unknown_total_proves_no_end_of_a_file_of_unknown_size():
+    assert isinstance(judge(ASKED, Promise(etag='"v1"'), part(total=None)), AskAgain)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +262,43 @@ def test_pages_are_known_by_their_opening(opening):
 )
 def test_videos_are_no_pages(opening):
     assert not looks_like_page(opening)
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        b"\0\0\0\x18ftypisom",
+        b"\0\0\0\x08wide\0\0",
+        b"\x1aE\xdf\xa3",
+        b"RIFF\xf0\0\0\0AVI ",
+        b"G@\x11\x10",
+        b"ID3\x04",
+        b"OggS\0",
+        b"\0\0\x01\xba",
+    ],
+)
+def test_films_are_known_by_their_opening(opening):
+    assert opens_like_media(opening)
+    assert not is_text(opening)
+
+
+def test_text_is_text_to_its_last_byte():
+    assert is_text(b"Access denied.\n")
+    assert is_text("Zugriff verweigert: ungültig"[:27].encode()[:-1])
+    assert not is_text(b"")
+    assert not is_text(b"text\0")
+    assert not is_text(b"text\xff\xfe")
+
+
+def test_only_films_and_sound_can_be_belied():
+    assert is_media_type("video/mp4")
+    assert is_media_type("audio/mpeg")
+    assert not is_media_type("application/octet-stream")
+    assert not is_media_type(None)
+    assert belies("application/zip")
+    assert belies("application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+    assert not belies("video/mp4")
+    assert not belies("audio/x-sndr")
 
 
 def test_wholeness_is_length_and_checksum():

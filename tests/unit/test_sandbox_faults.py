@@ -16,6 +16,7 @@ from syncer.sandbox import (
     ChecksumForm,
     Cut,
     Delay,
+    Endless,
     EndsWithLink,
     ErrorPage,
     Frame,
@@ -40,8 +41,11 @@ from syncer.sandbox import (
     Status,
     StorageRules,
     Truncated,
+    UnknownTotal,
+    Unsatisfied,
     Validators,
     When,
+    WholeAsPart,
     WrongChecksum,
     WrongRange,
     combined,
@@ -167,6 +171,7 @@ def test_a_shared_line_is_shared(box):
         (PageForm.HTML, "text/html; charset=utf-8", "<!DOCTYPE html>"),
         (PageForm.JSON, "application/json", '"success": false'),
         (PageForm.XML, "application/xml", "<Error>"),
+        (PageForm.TEXT, "text/plain", "Access denied"),
         (PageForm.EMPTY, "text/plain", ""),
     ],
 )
@@ -177,6 +182,15 @@ def test_a_page_stands_where_the_file_should(box, form, kind, word):
     assert word in answer.text
     strike(box, ErrorPage(form=form, content_type="video/mp4"))
     assert get(box).headers["content-type"] == "video/mp4"
+
+
+def test_a_page_comes_compressed_or_as_a_picture(box):
+    strike(box, ErrorPage(form=PageForm.ZIPPED, content_type="video/mp4"))
+    answer = get(box)
+    assert "content-encoding" not in answer.headers
+    assert gzip.decompress(answer.content).startswith(b"<!DOCTYPE html>")
+    strike(box, ErrorPage(form=PageForm.PICTURE))
+    assert get(box).content.startswith(b"\x89PNG\r\n")
 
 
 def test_a_refusal_of_the_storage_is_xml_with_a_retry_after(box):
@@ -223,6 +237,36 @@ def test_a_range_comes_in_parts(box):
     assert "content-range" not in answer.headers
     assert b"Content-Range: bytes 100-199/" in answer.content
     assert box.content("film").read(100, 100) in answer.content
+
+
+def test_a_range_is_refused_with_the_length_or_without(box):
+    strike(box, Unsatisfied())
+    assert get(box).status_code == 200
+    refused = get(box, range="bytes=5-")
+    assert (refused.status_code, refused.headers["content-range"]) == (416, f"bytes */{SIZE}")
+    strike(box, Unsatisfied(told=False))
+    assert "content-range" not in get(box, range="bytes=5-").headers
+
+
+def test_a_range_does_not_say_how_long_the_file_is(box):
+    strike(box, UnknownTotal())
+    answer = get(box, range="bytes=5-")
+    assert (answer.status_code, answer.headers["content-range"]) == (206, f"bytes 5-{SIZE - 1}/*")
+    assert "content-range" not in get(box).headers
+
+
+def test_the_whole_file_calls_itself_a_part(box):
+    strike(box, WholeAsPart())
+    answer = get(box)
+    assert (answer.status_code, answer.headers["content-range"]) == (206, f"bytes 0-{SIZE - 1}/{SIZE}")
+    assert answer.content == box.content("film").read(0, SIZE)
+
+
+def test_a_body_has_no_end(box):
+    strike(box, Endless())
+    read, _ = raw(box, limit=3 * SIZE)
+    assert b"content-length" not in read.partition(b"\r\n\r\n")[0].lower()
+    assert len(read) >= 3 * SIZE
 
 
 def test_the_file_is_another_one_when_the_rest_is_asked_for(box):
@@ -353,12 +397,14 @@ def test_a_chance_is_drawn_from_the_injected_randomness():
 def test_every_ready_made_scenario_lets_a_patient_client_through(name):
     job = replace(JOB, size=20_000)
     with running(Sandbox([job], scenario(name))) as sandbox:
-        for _ in range(4):
+        wanted = sandbox.content("film", 1).read(0, 20_000), sandbox.content("film", 2).read(0, 20_000)
+        for tried in range(4):
+            link = sandbox.link(replace(job, generation=tried), lookup=tried > 0)
             try:
-                answer = httpx.get(sandbox.link(job), timeout=0.5)
-            except (httpx.RemoteProtocolError, httpx.ReadTimeout):
+                answer = httpx.get(link, timeout=0.5, follow_redirects=True)
+            except (httpx.RemoteProtocolError, httpx.ReadTimeout, httpx.ReadError):
                 continue
-            if answer.status_code == 200 and answer.headers["content-type"] == "video/mp4":
+            if answer.status_code == 200 and answer.content in wanted:
                 break
         assert answer.content == sandbox.content("film").read(0, 20_000)
         assert SCENARIOS[name].about.endswith(".")

@@ -131,6 +131,20 @@ def test_checksums_come_in_the_form_the_rules_say(box, whole):
     assert told(ChecksumForm.CONTENT_MD5, range="bytes=5-") == {}
 
 
+def test_amazons_way_the_etag_is_the_md5_unless_a_key_of_kms_sealed_it(box):
+    def told(form):
+        box[0].set_scenario(Scenario("c", rules=Rules(storage=StorageRules(checksum=form))))
+        return fetched(box).headers
+
+    md5 = f'"{box[0].digests("film").md5}"'
+    plain, sealed = told(ChecksumForm.S3), told(ChecksumForm.S3_KMS)
+    assert (plain["server"], plain["etag"], plain["x-amz-server-side-encryption"]) == ("AmazonS3", md5, "AES256")
+    assert (sealed["server"], sealed["x-amz-server-side-encryption"]) == ("AmazonS3", "aws:kms")
+    assert sealed["etag"] not in ("", md5)
+    box[0].set_scenario(Scenario("c", rules=Rules(storage=StorageRules(checksum=ChecksumForm.S3))))
+    assert fetched(box, range="bytes=5-", if_range=md5).status_code == 206
+
+
 def test_a_storage_without_ranges_says_so_and_sends_all(box):
     box[0].set_scenario(Scenario("n", rules=Rules(storage=StorageRules(ranges=False))))
     answer = fetched(box, range="bytes=5-")

@@ -203,3 +203,39 @@ def test_no_header_breaks_it(status, raw, body):
     answer = read_head(status, raw, host="h", now=NOW, error_body=body)
     assert answer.status == status
     assert answer.length is None or answer.length >= 0
+
+
+TAG = "0123456789abcdef" * 2
+AMAZON = {"server": "AmazonS3", "etag": f'"{TAG}"'}
+
+
+def md5_of(**headers):
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return read_head(200, raw, host="h", now=NOW).md5
+
+
+def test_amazons_etag_is_the_md5_of_what_was_uploaded_in_one_piece():
+    assert md5_of(**AMAZON) == TAG
+    assert md5_of(**AMAZON, x_amz_server_side_encryption="AES256", x_amz_storage_class="STANDARD_IA") == TAG
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {**AMAZON, "etag": f'"{TAG}-12"'},
+        {**AMAZON, "etag": f'W/"{TAG}"'},
+        {**AMAZON, "etag": f'"{TAG.upper()}"'},
+        {**AMAZON, "x_amz_server_side_encryption": "aws:kms"},
+        {**AMAZON, "x_amz_server_side_encryption": "aws:kms:dsse"},
+        {**AMAZON, "x_amz_server_side_encryption_customer_algorithm": "AES256"},
+        {**AMAZON, "x_amz_storage_class": "EXPRESS_ONEZONE"},
+        {**AMAZON, "server": "nginx"},
+        {"etag": f'"{TAG}"', "x_amz_request_id": "1"},
+    ],
+)
+def test_what_only_looks_like_an_md5_is_none(headers):
+    assert md5_of(**headers) is None
+
+
+def test_a_checksum_that_is_called_one_comes_before_the_etag():
+    assert md5_of(**AMAZON, content_md5="AAAAAAAAAAAAAAAAAAAAAA==") == "0" * 32
