@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from syncer.config import Settings, load, resolve_key
@@ -15,9 +16,10 @@ from syncer.core.filters import JobFilter
 from syncer.core.model import Binding
 from syncer.core.mounts import Mount, parse_mounts
 from syncer.core.naming import Naming
-from syncer.core.ports import Clock, Ledger, Observer, Source
+from syncer.core.ports import Clock, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
+from syncer.core.verify import Sample
 from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
@@ -29,13 +31,14 @@ from syncer.reporting.notify import load_apprise, notify
 from syncer.reporting.observers import Observers
 from syncer.reporting.ping import Ping
 from syncer.reporting.summary import summarise
-from syncer.runner import adoption
+from syncer.runner import adoption, verification
 from syncer.runner.adoption import Adoption
 from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
 from syncer.runner.planning import Forecast, forecast
+from syncer.runner.verification import Scene, Verification
 from syncer.transfer.fetcher import HttpFetcher
 from syncer.transfer.throttle import Throttle
 from syncer.videodb.client import ApiClient
@@ -188,6 +191,25 @@ def _mounts() -> tuple[Mount, ...]:
         return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ()
+
+
+async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, *, requeue: bool) -> Verification:
+    """Read stored files back and hold them against the ledger (see `runner.verification`).
+
+    Without a destination in the settings it is the ledger's own.
+    """
+    quieten_libraries()
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        ledger = await open_ledger(
+            settings.ledger_location, upgrade=await asyncio.to_thread(_exists, settings.ledger_location)
+        )
+        stack.push_async_callback(ledger.close)
+        location = settings.dest or (await ledger.binding()).location or settings.destination
+        destination = FolderDestination(_root(replace(settings, dest=location)), clock=clock)
+        stack.push_async_callback(destination.close)
+        scene = Scene(ledger, destination, clock, watcher, settings.workers)
+        return await verification.verify(scene, sample, stop, requeue=requeue)
 
 
 @asynccontextmanager

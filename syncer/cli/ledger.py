@@ -152,6 +152,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "path": stored.path if stored else None,
         "size": stored.size if stored else entry.promise.size,
         "sha256": stored.sha256 if stored else None,
+        "fault": str(entry.fault) if entry.fault else None,
         **{key: moment.isoformat() if moment else None for key, moment in moments.items()},
     }
 

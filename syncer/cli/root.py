@@ -14,6 +14,7 @@ COMMANDS = {
     "list": ("syncer.cli.ledger", "List the jobs the ledger knows."),
     "report": ("syncer.cli.report", "Look back on the last passes; --html makes a page with charts."),
     "retry": ("syncer.cli.ledger", "Put failed, lost or stored entries back for the next pass."),
+    "verify": ("syncer.cli.verify", "Read stored files back and compare them with the ledger."),
     "adopt": ("syncer.cli.adopt", "Take a destination that is filled already into a new ledger."),
     "doctor": ("syncer.cli.doctor", "Check key, API, storage, destination and ledger."),
     "ledger": ("syncer.cli.ledger", "Look after the ledger itself."),
@@ -33,7 +34,7 @@ Examples:
 
 Exit codes: 0 all is well, 2 usage, 3 key refused, 4 listing failed, 5 destination unusable,
 6 some files pending, 7 files lost to expiry, 8 another pass is running, 9 ledger damaged or newer,
-130/143 stopped by a signal.
+10 `verify` found missing or changed files, 130/143 stopped by a signal.
 """
 
 

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stopping(stop: Stop) -> Iterator[None]:
+def stopping(stop: Stop, told: str = "stopping; partials are kept.") -> Iterator[None]:
     """While inside, SIGINT and SIGTERM ask `stop`; exit codes are 128 plus the signal's number, as shells have it."""
     loop = asyncio.get_running_loop()
     asked = False
@@ -25,7 +25,7 @@ def stopping(stop: Stop) -> Iterator[None]:
             os._exit(128 + number)
         asked = True
         stop.ask(128 + number)
-        say("\nsyncer: stopping; partials are kept. Once more to stop at once.")
+        say(f"\nsyncer: {told} Once more to stop at once.")
 
     with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C stays the interpreter's own
         for number in SIGNALS:

@@ -26,6 +26,15 @@ class State(StrEnum):
     FILTERED = "filtered"  # left out by the user's own filters
 
 
+class Fault(StrEnum):
+    """What was found wrong with a stored file when it was last looked at."""
+
+    MISSING = "missing"  # nothing under its name
+    SIZE = "wrong size"  # more or fewer bytes, or no plain file
+    CHANGED = "changed"  # as many bytes, but others
+    UNREADABLE = "unreadable"  # there, and the disk does not give it
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A signed download_url and the moment it dies.
@@ -134,6 +143,7 @@ class Entry:
     path: str | None = None  # reserved by the first answer, kept for good
     promise: Promise = field(default_factory=Promise)
     stored: StoredFile | None = None
+    fault: Fault | None = None  # of the stored file, by the last look at it
     first_seen_at: datetime | None = None
     last_seen_at: datetime | None = None
 

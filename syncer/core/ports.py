@@ -10,6 +10,7 @@ from syncer.core.model import (
     Binding,
     Claim,
     Entry,
+    Fault,
     Job,
     Link,
     Listing,
@@ -23,6 +24,7 @@ from syncer.core.model import (
     Tally,
 )
 from syncer.core.resume import Answer, Ask
+from syncer.core.verify import Finding
 
 
 class Clock(Protocol):
@@ -169,8 +171,11 @@ class Destination(Protocol):
         """Bytes of the regular file at `path`; None where there is nothing. Something else there: -1."""
         ...
 
-    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
-        """`sha256` and `digests` of a published file, read back, in lower-case hex."""
+    async def digest(self, path: str, digests: frozenset[str], progress: Callable[[int], None] = ...) -> dict[str, str]:
+        """`sha256` and `digests` of a published file, read back, in lower-case hex.
+
+        `progress` hears each count of bytes on the event loop's thread.
+        """
         ...
 
     async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
@@ -193,8 +198,114 @@ class Archive(Destination, Protocol):
         """Put a new marker in the place of the old: from here on the folder is this ledger's alone."""
         ...
 
-    def listed(self) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
-        """What the manifest says is there: id, name and file, the last word on each id."""
+    def listed(self, damaged: Callable[[int], None] = ...) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
+        """What the manifest says is there: id, name and file, the last word on each id.
+
+        `damaged` hears the number of each line that cannot be read.
+        """
+        ...
+
+    async def relist(self, files: AsyncIterator[tuple[str, str | None, StoredFile]]) -> int:
+        """Write the manifest anew, whole or not at all; how many lines it has. No pass may write it meanwhile."""
+        ...
+
+    def walk(self) -> AsyncIterator[tuple[str, int]]:
+        """Every regular file with its bytes, in no order and in bounded memory; no link is followed.
+
+        Left out: syncer's own notes, waste bins and hidden folders, folders that may not be read.
+        """
+        ...
+
+    async def set_aside(self, path: str, at: datetime) -> str | None:
+        """Move what lies under `path` out of the way, durably, deleting and replacing nothing; where it is now.
+
+        None where nothing is there. Raises NameTaken where it cannot be moved.
+        """
+        ...
+
+
+class Watcher(Protocol):
+    """Hears how reading files back gets on, on the event loop's thread. It must return at once and never raise."""
+
+    def expect(self, files: int, size: int) -> None:
+        """So many files, and about so many bytes, are to be read."""
+        ...
+
+    def read(self, count: int) -> None:
+        """So many bytes more were read."""
+        ...
+
+    def looked(self, path: str) -> None:
+        """One file more was looked at."""
+        ...
+
+    def found(self, finding: Finding) -> None:
+        """Something a user is to hear of."""
+        ...
+
+
+class Inventory(Protocol):
+    """The ledger's stored files, to be held against those on disk; every method may be used beside a pass.
+
+    What is written about a file reaches its entry only while that still stands for this very file.
+    """
+
+    async def binding(self) -> Binding: ...
+
+    async def stored_totals(self) -> tuple[int, int]:
+        """How many files are stored, and their bytes."""
+        ...
+
+    def unchecked(self, run: datetime) -> AsyncIterator[Entry]:
+        """Stored files without a fault, those looked at longest ago first, in bounded memory.
+
+        Those that `note` stamped with `run` are not met again; those stamped later, by a clock that ran ahead, are
+        the first.
+        """
+        ...
+
+    def faulty(self) -> AsyncIterator[Entry]:
+        """Stored files that have a fault, by id."""
+        ...
+
+    async def note(self, looks: Sequence[tuple[Entry, Fault | None]], run: datetime) -> None:
+        """What the run that began at `run` found; without a fault a file counts as verified."""
+        ...
+
+    async def owned(self, paths: Sequence[str]) -> dict[str, Entry]:
+        """Those of `paths` that are an entry's own, stored there or reserved, and whose."""
+        ...
+
+    async def missing_sizes(self, sizes: Sequence[int]) -> frozenset[int]:
+        """Those of `sizes` that files noted as missing have."""
+        ...
+
+    async def missing(self, sha256: str) -> list[Entry]:
+        """Files noted as missing that have these bytes, by id."""
+        ...
+
+    async def moved(self, entry: Entry, file: StoredFile) -> bool:
+        """Note that the entry's file lies elsewhere now; False where it changed meanwhile or the path is another's."""
+        ...
+
+    async def requeue(self, entry: Entry) -> bool:
+        """Make the entry due again, its path kept; False where it changed meanwhile."""
+        ...
+
+    async def find(self, ids: Sequence[str]) -> list[Entry]:
+        """Those of `ids` that are known, in the order asked for."""
+        ...
+
+    def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
+        """As `Ledger.entries`."""
+        ...
+
+    async def adopt(self, files: Sequence[tuple[str, str | None, StoredFile]]) -> list[str]:
+        """As `Ledger.adopt`."""
+        ...
+
+    def hold(self) -> AbstractAsyncContextManager[None]:
+        """Keep passes away meanwhile. Raises LedgerHeld."""
         ...
 
 

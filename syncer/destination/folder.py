@@ -1,14 +1,16 @@
 """The Destination port for a folder, on a local disk or a NAS mount."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from syncer.core.model import StoredFile
 from syncer.core.ports import Clock
+from syncer.destination.aside import set_aside
 from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
@@ -16,6 +18,10 @@ from syncer.destination.marker import Marker, Site
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
 from syncer.destination.publish import Folders, split
 from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
+from syncer.destination.walk import Walk
+
+LINES = 1000
+"""Lines of a manifest written in one go."""
 
 
 class FolderDestination:
@@ -58,9 +64,39 @@ class FolderDestination:
     async def rebind(self, ledger_id: str, destination_id: str) -> None:
         await self._hands.do(self._site.rebind, Marker(destination_id, ledger_id), self._clock.now())
 
-    async def listed(self) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
-        async for line in read_manifest(manifest_of(self._site.root)):
+    async def listed(
+        self, damaged: Callable[[int], None] = lambda _: None
+    ) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
+        async for line in read_manifest(manifest_of(self._site.root), damaged):
             yield line.id, line.name, line.file
+
+    async def relist(self, files: AsyncIterator[tuple[str, str | None, StoredFile]]) -> int:
+        count, fd = 0, await self._hands.do(self._manifest.draft)
+        try:
+            lines: list[ManifestLine] = []
+            async for job_id, name, file in files:
+                lines.append(ManifestLine(job_id, name, file))
+                if len(lines) >= LINES:
+                    await self._hands.do(self._manifest.write_draft, fd, lines)
+                    count, lines = count + len(lines), []
+            await self._hands.do(self._manifest.write_draft, fd, lines)
+        except BaseException:
+            await self._hands.do(os.close, fd)
+            raise
+        await self._hands.do(self._manifest.put_draft, fd)
+        return count + len(lines)
+
+    async def walk(self) -> AsyncIterator[tuple[str, int]]:
+        walk = Walk(self._site)
+        try:
+            while files := await self._hands.do(walk.some):
+                for path, size in files:
+                    yield path, size
+        finally:
+            await self._hands.do(walk.close)
+
+    async def set_aside(self, path: str, at: datetime) -> str | None:
+        return await self._hands.do(set_aside, self._site, self._folders, path, at)
 
     async def prove(self, destination_id: str) -> None:
         await self._hands.do(self._site.prove, destination_id)
@@ -87,11 +123,13 @@ class FolderDestination:
     async def size_of(self, path: str) -> int | None:
         return await self._hands.do(self._size_of, path)
 
-    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
+    async def digest(
+        self, path: str, digests: frozenset[str], progress: Callable[[int], None] = lambda _: None
+    ) -> dict[str, str]:
         reading = Reading(self._site, path, digests)
         try:
-            while await self._hands.do(reading.go_on):
-                pass
+            while count := await self._hands.do(reading.go_on):
+                progress(count)
         finally:
             await self._hands.do(reading.close)
         return reading.digester.hexdigests()
@@ -152,24 +190,33 @@ class Reading:
         self._path = path
         self._fd = -1
 
-    def go_on(self) -> bool:
-        """Some megabytes more into the digests; False at the end. Blocking."""
+    def go_on(self) -> int:
+        """Some megabytes more into the digests: how many bytes, 0 at the end. Blocking."""
+        count = 0
         with translated(self._site.root):
             if self._fd < 0:
                 with self._site.opened() as root_fd:
                     self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=root_fd)
-            for _ in range(STEP // READ):
-                piece = os.read(self._fd, READ)
-                if not piece:
-                    return False
+                _forget_cached(self._fd)
+            while count < STEP and (piece := os.read(self._fd, READ)):
                 self.digester.update(piece)
-        return True
+                count += len(piece)
+        return count
 
     def close(self) -> None:
         """Blocking."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def _forget_cached(fd: int) -> None:
+    """Have the file read from the disk rather than from memory, as far as the system lets itself be asked: what is
+    being proven is the disk (posix_fadvise(2))."""
+    advise = getattr(os, "posix_fadvise", None)
+    if advise is not None:
+        with suppress(OSError):
+            advise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _umask() -> int:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +18,16 @@ from syncer.core.model import StoredFile
 from syncer.core.naming import PRIVATE
 from syncer.destination.marker import Site
 from syncer.destination.publish import split
-from syncer.destination.system import NEVER_FOLLOW, closing, translated, write_all
+from syncer.destination.system import NEVER_FOLLOW, closing, sync_folder, translated, write_all
 
 MANIFEST = "manifest.jsonl"
+_DRAFT = f"{MANIFEST}.tmp"
 
-_HUNK = 128 * 1024  # bytes of lines read in one go
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a line that are taken into memory; a longer one is none that syncer wrote."""
+
+_HUNK = 256 * 1024  # bytes read in one go
+_LARGEST = 2**63 - 1  # bytes of a file, as far as any file system counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,25 @@ class Manifest:
             write_all(self._fd, data)
             self._torn = False
 
+    def draft(self) -> int:
+        """A handle of an empty manifest-to-be. Blocking."""
+        with self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOW
+            return os.open(_DRAFT, flags, 0o666, dir_fd=private)
+
+    def write_draft(self, fd: int, lines: list[ManifestLine]) -> None:
+        """Add lines to the draft. Blocking."""
+        with translated(self._site.root):
+            write_all(fd, b"".join(map(_written, lines)))
+
+    def put_draft(self, fd: int) -> None:
+        """Make the draft the manifest, durably and at once; its handle is closed. Blocking."""
+        with self._lock, self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+            with closing(fd):
+                os.fsync(fd)
+            os.rename(_DRAFT, MANIFEST, src_dir_fd=private, dst_dir_fd=private)
+            sync_folder(private)
+
     def close(self) -> None:
         """fsync and close. Blocking."""
         with self._lock, translated(self._site.root):
@@ -79,36 +103,47 @@ class Manifest:
         self._torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
 
 
-async def read_manifest(path: Path) -> AsyncGenerator[ManifestLine, None]:
+async def read_manifest(
+    path: Path, damaged: Callable[[int], None] = lambda _: None
+) -> AsyncGenerator[ManifestLine, None]:
     """The last line of every id, in the order of the file; torn and foreign lines are passed over.
 
-    A missing file has no lines. The file is read twice, and memory grows by about a hundred bytes an id. Raises
-    DestinationError where it cannot be read.
+    `damaged` hears the number of each line that is passed over, from 1. A missing file has no lines. The file is read
+    twice, and memory grows by about a hundred bytes an id. Raises DestinationError where it cannot be read.
     """
     last: dict[bytes, int] = {}
     async with aclosing(_numbered(path)) as lines:
         async for number, line in lines:
-            last[_key(line.id)] = number
+            if line is not None:
+                last[_key(line.id)] = number
+            else:
+                damaged(number)
     async with aclosing(_numbered(path)) as lines:
         async for number, line in lines:
-            if last.get(_key(line.id)) == number:
+            if line is not None and last.get(_key(line.id)) == number:
                 yield line
 
 
-async def _numbered(path: Path) -> AsyncGenerator[tuple[int, ManifestLine], None]:
-    number = 0
+async def _numbered(path: Path) -> AsyncGenerator[tuple[int, ManifestLine | None], None]:
+    """Every line that is not blank with its number; None for one that cannot be read."""
+    number, rest, is_too_long = 0, b"", False
     with translated(path.parent.parent):
         try:
             file = await aiofiles.open(path, "rb")
         except FileNotFoundError:
             return
         try:
-            while lines := await file.readlines(_HUNK):
-                for text in lines:
+            while hunk := await file.read(_HUNK):
+                *whole, rest = (rest + hunk).split(b"\n")
+                for text in whole:
                     number += 1
-                    line = parse_line(text)
-                    if line is not None:
-                        yield number, line
+                    if is_too_long or text.strip():
+                        yield number, None if is_too_long else parse_line(text)
+                    is_too_long = False
+                if len(rest) > LONGEST:
+                    rest, is_too_long = b"", True
+            if is_too_long or rest.strip():
+                yield number + 1, None if is_too_long else parse_line(rest)
         finally:
             await file.close()
 
@@ -119,9 +154,10 @@ def parse_line(text: bytes) -> ManifestLine | None:
         said: dict[str, Any] = json.loads(text)
         job_id, name, path, size, sha256, etag, at = (said[field] for field in _FIELDS)
         split(path)
+        path.encode()  # a name that is no UTF-8 is none that syncer gave
         stored_at = datetime.fromisoformat(at)
         texts = isinstance(job_id, str) and all(word is None or isinstance(word, str) for word in (name, etag))
-        numbers = type(size) is int and size >= 0 and stored_at.tzinfo is not None
+        numbers = type(size) is int and 0 <= size <= _LARGEST and stored_at.tzinfo is not None
         if texts and numbers and _SHA256.fullmatch(sha256):
             return ManifestLine(job_id, name, StoredFile(path, size, sha256, etag, stored_at.astimezone(UTC)))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):

@@ -115,6 +115,8 @@ def settle(held: Claim, outcome: Outcome) -> Fenced:
                 "etag": file.etag,
                 "stored_at": file.stored_at,
                 "verified_at": file.verified_at,
+                "checked_at": file.verified_at or file.stored_at,
+                "fault": None,
             }
         case HandBack():
             del values["last_error"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from syncer.core.model import (
     Binding,
     Claim,
     Entry,
+    Fault,
     Job,
     Link,
     Listing,
@@ -25,7 +27,7 @@ from syncer.core.model import (
     Story,
     Tally,
 )
-from syncer.ledger import claims, pages, passes, rows, schema, upkeep
+from syncer.ledger import claims, inventory, pages, passes, rows, schema, upkeep
 from syncer.ledger.commits import GroupCommit
 from syncer.ledger.engine import Place, copy_file, open_engine, place_of, problems_of, reading, translated
 from syncer.ledger.tables import ledger_info
@@ -178,6 +180,64 @@ class SqlLedger:
     async def adopt(self, files: Sequence[tuple[str, str | None, StoredFile]]) -> list[str]:
         """Take published files in as stored: (id, name, file); the ids taken in. Raises LedgerHeld."""
         return await self._call(self._alone, partial(upkeep.adopt, files=files))
+
+    # --- the stored files, held against those on disk ---
+
+    async def stored_totals(self) -> tuple[int, int]:
+        return await self._read(inventory.totals)
+
+    async def unchecked(self, run: datetime) -> AsyncIterator[Entry]:
+        for ahead in (True, False):
+            after: inventory.Place | None = None
+            while chunk := await self._read(inventory.unchecked, run, after, ahead=ahead):
+                for entry, _ in chunk:
+                    yield entry
+                after = chunk[-1][1]
+
+    async def faulty(self) -> AsyncIterator[Entry]:
+        after: str | None = None
+        while chunk := await self._read(inventory.faulty, after):
+            for entry in chunk:
+                yield entry
+            after = chunk[-1].id
+
+    async def note(self, looks: Sequence[tuple[Entry, Fault | None]], run: datetime) -> None:
+        await self._write(inventory.note, looks, run)
+
+    async def owned(self, paths: Sequence[str]) -> dict[str, Entry]:
+        return await self._read(inventory.owned, paths)
+
+    async def missing_sizes(self, sizes: Sequence[int]) -> frozenset[int]:
+        return await self._read(inventory.missing_sizes, sizes)
+
+    async def missing(self, sha256: str) -> list[Entry]:
+        return await self._read(inventory.missing, sha256)
+
+    async def moved(self, entry: Entry, file: StoredFile) -> bool:
+        return await self._write(inventory.moved, entry, file)
+
+    async def requeue(self, entry: Entry) -> bool:
+        return await self._write(inventory.requeue, entry)
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        await self._call(self._take)
+        try:
+            yield
+        finally:
+            await self._call(self._lock.release)
+
+    def _take(self) -> None:
+        self._lock.acquire()
+        try:
+            if not self._lock.exclusive:
+                with self._engine.begin() as connection:
+                    passes.refuse_while_held(connection, datetime.now(UTC))
+        except BaseException:
+            self._lock.release()
+            raise
+
+    # --- copies ---
 
     async def snapshot(self, folder: str | Path) -> Path:
         """A consistent copy of the ledger's file in `folder`, to work on without touching this one."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from syncer.core.model import Entry, Link, Promise, RemoteStatus, State, StoredFile
+from syncer.core.model import Entry, Fault, Link, Promise, RemoteStatus, State, StoredFile
 from syncer.ledger.tables import clean, entries
 
 T = TypeVar("T")
@@ -68,6 +68,7 @@ def entry_of(row: sa.Row[Any]) -> Entry:
         path=row.path,
         promise=Promise(row.size, row.etag, row.last_modified, row.content_type, row.md5, row.crc32c),
         stored=_stored_of(row),
+        fault=Fault(row.fault) if row.fault is not None else None,
         first_seen_at=row.first_seen_at,
         last_seen_at=row.last_seen_at,
     )

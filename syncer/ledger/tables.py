@@ -90,8 +90,23 @@ entries = sa.Table(
     sa.Column("crc32c", SafeText),
     sa.Column("sha256", SafeText),
     sa.Column("stored_at", UtcDateTime),
-    sa.Column("verified_at", UtcDateTime),
+    sa.Column("verified_at", UtcDateTime),  # when it was last read back and found whole
+    sa.Column("checked_at", UtcDateTime),  # when it was stored or last looked at; NULL: nothing is stored
+    sa.Column("fault", SafeText),  # what was wrong with it then
     sa.Index("ix_entries_due", "state", "parked", "due_by"),
+    # Neither is touched by the upserts of the listing, which write no column of theirs.
+    sa.Index(
+        "ix_entries_checked_at",
+        "checked_at",
+        sqlite_where=sa.text("checked_at IS NOT NULL"),
+        postgresql_where=sa.text("checked_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_entries_faulty",
+        "id",
+        sqlite_where=sa.text("fault IS NOT NULL"),
+        postgresql_where=sa.text("fault IS NOT NULL"),
+    ),
 )
 
 LISTING_COUNTS = ("pages", "listed", "malformed")

@@ -17,7 +17,7 @@ BY_ITSELF = frozenset({State.PENDING, State.LOST})
 BY_NAME = BY_ITSELF | {State.STORED, State.REMOTE_ERROR}
 """States an entry is put back from when its id was given; without ids, only those of BY_ITSELF."""
 
-_AFRESH: dict[str, Any] = {
+AFRESH: dict[str, Any] = {
     "state": State.PENDING,
     "parked": False,
     "not_before": None,
@@ -26,7 +26,10 @@ _AFRESH: dict[str, Any] = {
     "last_error": None,
 }
 # The promise goes with the file: left there, the next pass would take the rejected file for one it had just published.
-_UNSTORED: dict[str, Any] = {"sha256": None, "stored_at": None, "verified_at": None, **promise_values(Promise())}
+UNSTORED: dict[str, Any] = {
+    **dict.fromkeys(("sha256", "stored_at", "verified_at", "checked_at", "fault")),
+    **promise_values(Promise()),
+}
 
 
 def put_back(connection: sa.Connection, ids: Sequence[str] | None, states: Sequence[State]) -> list[str]:
@@ -44,7 +47,7 @@ def put_back(connection: sa.Connection, ids: Sequence[str] | None, states: Seque
         chunks = chunked(dict.fromkeys(map(clean, ids)))
         found = [tuple(row) for chunk in chunks for row in connection.execute(chosen.where(entries.c.id.in_(chunk)))]
     for state in {State(state) for _, state in found}:
-        values = _AFRESH | {"state": move(state, State.PENDING)} | (_UNSTORED if state is State.STORED else {})
+        values = AFRESH | {"state": move(state, State.PENDING)} | (UNSTORED if state is State.STORED else {})
         for chunk in chunked(i for i, old in found if old == state):
             connection.execute(sa.update(entries).where(entries.c.id.in_(chunk)).values(values))
     return sorted(i for i, _ in found)
@@ -76,7 +79,7 @@ def _adopted(job_id: str, name: str | None, file: StoredFile) -> dict[str, Any]:
         "name": name,
         "status": RemoteStatus.DONE,
         "due_by": due_by(None),
-        **_AFRESH,
+        **AFRESH,
         **promise_values(Promise(size=file.size, etag=file.etag)),
         "state": State.STORED,
         "path": file.path,
@@ -84,4 +87,6 @@ def _adopted(job_id: str, name: str | None, file: StoredFile) -> dict[str, Any]:
         "sha256": file.sha256,
         "stored_at": file.stored_at,
         "verified_at": file.verified_at,
+        "checked_at": file.verified_at or file.stored_at,
+        "fault": None,
     }

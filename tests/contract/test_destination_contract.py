@@ -281,3 +281,67 @@ async def test_what_vanished_is_missed_and_what_came_back_is_there(place, destin
 async def test_reading_what_is_not_there_is_an_error_of_the_destination(destination):
     with pytest.raises(DestinationError):
         await destination.digest("nothing.mp4", frozenset())
+
+
+async def test_every_visible_file_is_walked(destination):
+    for path in ("a.mp4", "2026/11/b.mp4", "2026/11/deep/er/c.mp4", ".hidden/d.mp4", "#recycle/e.mp4"):
+        await put(destination, path, path.encode())
+    found = sorted([each async for each in destination.walk()])
+    assert found == [("2026/11/b.mp4", 13), ("2026/11/deep/er/c.mp4", 21), ("a.mp4", 5)]
+
+
+async def test_what_is_set_aside_leaves_its_name_free_and_is_kept(destination):
+    kept = []
+    for content in (b"first", b"second"):
+        await put(destination, "2026/a.mp4", content)
+        kept.append(await destination.set_aside("2026/a.mp4", AT))
+        assert await destination.size_of("2026/a.mp4") is None
+    assert len(set(kept)) == 2
+    assert all(path.startswith(".syncer/aside/20261105T120000Z") for path in kept)
+    assert await destination.set_aside("2026/a.mp4", AT) is None
+    assert [each async for each in destination.walk()] == []
+
+
+async def test_a_manifest_is_written_anew(destination):
+    file = StoredFile("a.mp4", 1, "0" * 64, None, AT)
+    await put(destination, "a.mp4", b"x")
+    await destination.enlist("a", None, file)
+
+    async def lines():
+        for n in range(2500):
+            yield f"job-{n}", "Film", file
+
+    assert await destination.relist(lines()) == 2500
+    await destination.enlist("later", None, file)
+    listed = [job_id async for job_id, _, _ in destination.listed()]
+    assert listed == [*(f"job-{n}" for n in range(2500)), "later"]
+
+
+async def test_a_manifest_that_cannot_be_finished_leaves_the_old_one(destination):
+    file = StoredFile("a.mp4", 1, "0" * 64, None, AT)
+    await put(destination, "a.mp4", b"x")
+    await destination.enlist("a", None, file)
+
+    async def lines():
+        yield "b", None, file
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await destination.relist(lines())
+    assert [job_id async for job_id, _, _ in destination.listed()] == ["a"]
+
+
+async def test_reading_tells_how_far_it_is(destination):
+    await put(destination, "a.mp4", b"x" * 3_000_000)
+    counts = []
+    await destination.digest("a.mp4", frozenset(), counts.append)
+    assert sum(counts) == 3_000_000
+
+
+async def test_a_marker_may_change_hands(place, destination):
+    assert await destination.marked() == "dest-1"
+    await destination.rebind("ledger-2", "dest-2")
+    assert await place.make().marked() == "dest-2"
+    with pytest.raises(DestinationForeign):
+        await place.make().prove("dest-1")
+    await destination.size_of("a.mp4")

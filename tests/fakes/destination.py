@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +11,7 @@ import google_crc32c
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, NameTaken
 from syncer.core.model import StoredFile
 from syncer.core.naming import unique_key
+from syncer.core.verify import is_kept_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class FakeDisk:
     files: dict[str, Published] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)  # paths where something lies that is no file
     partials: dict[str, bytearray] = field(default_factory=dict)
-    manifest: list[tuple[str, str | None, StoredFile]] = field(default_factory=list)
+    manifest: list[tuple[str, str | None, StoredFile] | None] = field(default_factory=list)  # None: a damaged line
+    aside: dict[str, Published | None] = field(default_factory=dict)
     gone: bool = False  # unmounted
     room: int | None = None  # bytes that may still be written before it is full
     refuses_sync: bool = False
@@ -41,7 +43,7 @@ class FakeDisk:
 
 
 class FakeDestination:
-    """`core.ports.Destination` on a `FakeDisk`; names that differ only in case or Unicode form are one name."""
+    """`core.ports.Archive` on a `FakeDisk`; names that differ only in case or Unicode form are one name."""
 
     def __init__(self, disk: FakeDisk | None = None) -> None:
         self.disk = disk or FakeDisk()
@@ -88,13 +90,57 @@ class FakeDestination:
         self.check()
         return self.look_up(path)
 
-    async def digest(self, path: str, digests: frozenset[str]) -> dict[str, str]:
+    async def digest(
+        self, path: str, digests: frozenset[str], progress: Callable[[int], None] = lambda _: None
+    ) -> dict[str, str]:
         await asyncio.sleep(0)
         self.check()
         found = self.disk.files.get(path)
         if found is None:
             raise DestinationMissing("The destination memory is gone: no such file.", hint="Was it unmounted?")
+        progress(len(found.content))
         return _digests(found.content, digests)
+
+    async def marked(self) -> str | None:
+        await asyncio.sleep(0)
+        self.disk.look()
+        return self.disk.marker[1] if self.disk.marker else None
+
+    async def rebind(self, ledger_id: str, destination_id: str) -> None:
+        await asyncio.sleep(0)
+        self.disk.look()
+        self.disk.marker = (ledger_id, destination_id)
+        self._expected = destination_id
+
+    async def listed(
+        self, damaged: Callable[[int], None] = lambda _: None
+    ) -> AsyncIterator[tuple[str, str | None, StoredFile]]:
+        last = {line[0]: number for number, line in enumerate(self.disk.manifest) if line is not None}
+        for number, line in enumerate(self.disk.manifest):
+            if line is None:
+                damaged(number + 1)
+            elif last[line[0]] == number:
+                yield line
+
+    async def relist(self, files: AsyncIterator[tuple[str, str | None, StoredFile]]) -> int:
+        self.check()
+        self.disk.manifest = [line async for line in files]
+        return len(self.disk.manifest)
+
+    async def walk(self) -> AsyncIterator[tuple[str, int]]:
+        self.check()
+        for path, published in self.disk.files.items():
+            if not any(is_kept_apart(folder) for folder in path.split("/")[:-1]):
+                yield path, len(published.content)
+
+    async def set_aside(self, path: str, at: datetime) -> str | None:
+        if await self.size_of(path) is None:
+            return None
+        aside = f".syncer/aside/{at:%Y%m%dT%H%M%SZ}/{path}"
+        while aside in self.disk.aside:
+            aside += "-"
+        self.disk.aside[aside] = self.disk.files.pop(path, None)
+        return aside
 
     async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
         await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """A core.ports.Ledger in memory: what tests of other parts use, and what the real one is compared with."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from syncer.core.model import (
     Binding,
     Claim,
     Entry,
+    Fault,
     Follow,
     HandBack,
     Job,
@@ -21,6 +23,7 @@ from syncer.core.model import (
     Sighting,
     State,
     Stored,
+    StoredFile,
     Story,
     Tally,
 )
@@ -38,6 +41,7 @@ class Row:
     tries_pass: int | None = None
     parked: bool = False
     ordered: bool = False  # not_before is the storage's wish
+    checked_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,9 @@ class FakeLedger:
             case Follow(status, _, again):
                 entry = replace(entry, status=status, regenerations=entry.regenerations + again)
         row.entry = entry
+        if isinstance(outcome, Stored):
+            row.entry = replace(entry, fault=None)
+            row.checked_at = outcome.file.verified_at or outcome.file.stored_at
 
     async def regenerated(self, job_id: str) -> None:
         row = self.store.rows.get(job_id)
@@ -227,6 +234,94 @@ class FakeLedger:
             if (not states or row.entry.state in states) and (not this_pass or row.seen_pass == number):
                 yield row.entry
 
+    # --- the stored files, held against those on disk ---
+
+    async def find(self, ids: Sequence[str]) -> list[Entry]:
+        return [self.store.rows[i].entry for i in dict.fromkeys(ids) if i in self.store.rows]
+
+    async def stored_totals(self) -> tuple[int, int]:
+        sizes = [row.entry.stored.size for row in self._stored()]
+        return len(sizes), sum(sizes)
+
+    async def unchecked(self, run: datetime) -> AsyncIterator[Entry]:
+        met: set[str] = set()
+        for ahead in (True, False):
+            while True:
+                due = [
+                    (row.checked_at, row.entry.id, row.entry)
+                    for row in self._stored()
+                    if row.entry.fault is None and (row.checked_at > run if ahead else row.checked_at < run)
+                ]
+                _, job_id, entry = min((d for d in due if d[1] not in met), default=(None, None, None))
+                if entry is None:
+                    break
+                met.add(job_id)
+                yield entry
+
+    async def faulty(self) -> AsyncIterator[Entry]:
+        for row in sorted(self._stored(), key=lambda row: row.entry.id):
+            if row.entry.fault is not None:
+                yield row.entry
+
+    async def note(self, looks: Sequence[tuple[Entry, Fault | None]], run: datetime) -> None:
+        for entry, fault in looks:
+            row = self._still(entry)
+            if row is not None:
+                stored = row.entry.stored if fault else replace(row.entry.stored, verified_at=run)
+                row.entry, row.checked_at = replace(row.entry, fault=fault, stored=stored), run
+
+    async def owned(self, paths: Sequence[str]) -> dict[str, Entry]:
+        keys = {unique_key(row.entry.path): row.entry for row in self.store.rows.values() if row.entry.path}
+        return {path: keys[unique_key(path)] for path in paths if unique_key(path) in keys}
+
+    async def missing_sizes(self, sizes: Sequence[int]) -> frozenset[int]:
+        return frozenset(sizes) & {row.entry.stored.size for row in self._missing()}
+
+    async def missing(self, sha256: str) -> list[Entry]:
+        found = [row.entry for row in self._missing() if row.entry.stored.sha256 == sha256]
+        return sorted(found, key=lambda entry: entry.id)
+
+    async def moved(self, entry: Entry, file: StoredFile) -> bool:
+        row, owner = self._still(entry), (await self.owned([file.path])).get(file.path)
+        if row is None or (owner is not None and owner.id != entry.id):
+            return False
+        row.entry, row.checked_at = replace(row.entry, path=file.path, stored=file, fault=None), file.verified_at
+        return True
+
+    async def requeue(self, entry: Entry) -> bool:
+        row = self._still(entry)
+        if row is None:
+            return False
+        fresh = {"promise": Promise(), "stored": None, "fault": None, "tries": 0, "last_error": None}
+        row.entry = replace(row.entry, state=lifecycle.move(State.STORED, State.PENDING), not_before=None, **fresh)
+        row.checked_at = None
+        row.parked = row.ordered = False
+        return True
+
+    async def adopt(self, files: Sequence[tuple[str, str | None, StoredFile]]) -> list[str]:
+        adopted = []
+        for job_id, name, file in files:
+            old, owner = self.store.rows.get(job_id), (await self.owned([file.path])).get(file.path)
+            if (old and old.entry.state in (State.STORED, State.CLAIMED)) or (owner and owner.id != job_id):
+                continue
+            entry = old.entry if old else Entry(job_id, name, RemoteStatus.DONE, None, None, State.STORED)
+            more = {"promise": Promise(size=file.size, etag=file.etag), "fault": None, "last_error": None}
+            entry = replace(entry, state=State.STORED, path=file.path, stored=file, **more)
+            row = Row(entry, old.seen_pass if old else 0, checked_at=file.verified_at or file.stored_at)
+            self.store.rows[job_id] = row
+            adopted.append(job_id)
+        return adopted
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        if self.store.held:
+            raise LedgerHeld("Another syncer works on this ledger right now.")
+        self.store.held = True
+        try:
+            yield
+        finally:
+            self.store.held = False
+
     async def close(self) -> None:
         if self._pass is not None:
             self._pass = None
@@ -240,6 +335,20 @@ class FakeLedger:
     def _open(self) -> list[Row]:
         self._held()
         return [row for row in self.store.rows.values() if row.entry.state is State.PENDING and not row.parked]
+
+    def _stored(self) -> list[Row]:
+        return [row for row in self.store.rows.values() if row.entry.state is State.STORED]
+
+    def _missing(self) -> list[Row]:
+        return [row for row in self._stored() if row.entry.fault is Fault.MISSING]
+
+    def _still(self, entry: Entry) -> Row | None:
+        """The entry's row, as long as it stands for the same file."""
+        row = self.store.rows.get(entry.id)
+        if row is None or row.entry.state is not State.STORED:
+            return None
+        ours, theirs = row.entry.stored, entry.stored
+        return row if (ours.path, ours.sha256) == (theirs.path, theirs.sha256) else None
 
     def _fenced(self, claim: Claim) -> Row:
         row = self.store.rows.get(claim.entry.id)

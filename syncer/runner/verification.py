@@ -1,0 +1,264 @@
+"""Reads stored files back and holds them against the ledger: a scrub that may be spread over nights."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from syncer.core.errors import DestinationError, DestinationForeign, LedgerHeld, NameTaken
+from syncer.core.model import Entry, Fault, State, StoredFile
+from syncer.core.ports import Archive, Clock, Inventory, Watcher
+from syncer.core.verify import Finding, Sample, judge, may_requeue
+from syncer.runner.parts import Stop
+from syncer.runner.strays import moved_among, strays
+
+BATCH = 100
+"""Findings written down in one transaction, at the most."""
+
+PATIENCE = 2.0
+"""Seconds that a finding waits for others before it is written down: what a kill makes a next run read again."""
+
+Listed = tuple[str, str | None, StoredFile]
+
+
+@dataclass(slots=True)
+class Verification:
+    """What came of it. Faults are all that the ledger knows of, those of earlier runs looked at again."""
+
+    files: int = 0  # looked at
+    bytes: int = 0  # read
+    stored: int = 0  # in the ledger
+    moved: int = 0
+    requeued: int = 0
+    faults: Counter[Fault] = field(default_factory=Counter)
+    relisted: int | None = None  # lines of the manifest, where it had to be written anew
+    complete: bool = False  # False where it was stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The concrete parts, as bootstrap put them together."""
+
+    ledger: Inventory
+    archive: Archive
+    clock: Clock
+    watcher: Watcher
+    workers: int = 4  # files read side by side
+
+
+async def verify(scene: Scene, sample: Sample, stop: Stop, *, requeue: bool) -> Verification:
+    """Look at the sample's files and at every one that had a fault before, find those that were moved, and with
+    `requeue` put back what is missing or changed; at last see that the manifest says what the ledger says.
+
+    Raises DestinationError where the destination is not there or not the ledger's, and then nothing is written.
+    """
+    binding = await scene.ledger.binding()
+    if binding.destination_id is None:
+        raise DestinationForeign(
+            "This ledger has no destination yet, and so nothing to verify.",
+            hint="`syncer run` fills one; `syncer adopt DEST` takes over one that is filled.",
+        )
+    await scene.archive.prove(binding.destination_id)
+    scrub = _Scrub(scene, sample, binding.destination_id)
+    await scrub.run(stop, requeue=requeue)
+    return scrub.result
+
+
+class _Scrub:
+    """The state of one run. `began` stamps what it looked at, so that it meets nothing twice."""
+
+    def __init__(self, scene: Scene, sample: Sample, destination_id: str) -> None:
+        self._scene = scene
+        self._sample = sample
+        self._destination_id = destination_id
+        self._began = scene.clock.now()
+        self._looks: list[tuple[Entry, Fault | None]] = []
+        self._noting = asyncio.Lock()
+        self.result = Verification()
+
+    async def run(self, stop: Stop, *, requeue: bool) -> None:
+        ledger, watcher = self._scene.ledger, self._scene.watcher
+        self.result.stored, size = await ledger.stored_totals()
+        watcher.expect(self._sample.budget(self.result.stored), self._sample.budget(size))
+        self.result.complete = await _until_stopped(self._read_and_search(), stop)
+        async for entry in ledger.faulty():
+            await self._settle(entry, requeue=requeue and self.result.complete)
+        if self.result.complete:
+            await self._see_to_manifest()
+
+    async def _read_and_search(self) -> None:
+        await self._read()
+        async for entry in self._scene.ledger.faulty():
+            if entry.fault is Fault.MISSING:
+                await self._search()
+                return
+
+    # --- reading ---
+
+    async def _read(self) -> None:
+        due, turn = self._due(), asyncio.Lock()
+        readers = [asyncio.create_task(self._work(due, turn)) for _ in range(self._scene.workers)]
+        writer = asyncio.create_task(self._keep_noting())
+        try:
+            await asyncio.gather(*readers)
+        finally:
+            for task in (*readers, writer):
+                task.cancel()
+            await asyncio.gather(*readers, writer, return_exceptions=True)
+            await self._note(at_least=1)
+
+    async def _due(self) -> AsyncIterator[Entry]:
+        """What this run looks at. What had a fault before comes on top of the sample, and so stays named till it has
+        none."""
+        async for entry in self._scene.ledger.faulty():
+            yield entry
+        left = self._sample.budget(self.result.stored)
+        async for entry in self._scene.ledger.unchecked(self._began):
+            if left <= 0 and self._sample.part != self._sample.of:
+                return
+            left -= 1
+            yield entry
+
+    async def _work(self, due: AsyncIterator[Entry], turn: asyncio.Lock) -> None:
+        while True:
+            async with turn:
+                entry = await anext(due, None)
+            if entry is None or entry.stored is None:
+                return
+            self._looks.append((entry, await self._look(entry.stored)))
+            self.result.files += 1
+            self._scene.watcher.looked(entry.stored.path)
+            await self._note(at_least=BATCH)
+
+    async def _look(self, stored: StoredFile) -> Fault | None:
+        archive = self._scene.archive
+        try:
+            size = await archive.size_of(stored.path)
+            if size != stored.size:
+                return judge(stored, size, None)
+            digests = await archive.digest(stored.path, frozenset(), self._heard)
+        except DestinationError:
+            # One bad file (I8), unless it is the destination that went.
+            await archive.prove(self._destination_id)
+            return Fault.UNREADABLE
+        return judge(stored, size, digests["sha256"])
+
+    def _heard(self, count: int) -> None:
+        self.result.bytes += count
+        self._scene.watcher.read(count)
+
+    async def _keep_noting(self) -> None:
+        while True:
+            await self._scene.clock.sleep(PATIENCE)
+            await self._note(at_least=1)
+
+    async def _note(self, *, at_least: int) -> None:
+        async with self._noting:
+            if len(self._looks) >= at_least:
+                looks = self._looks[:]
+                await self._scene.ledger.note(looks, self._began)
+                del self._looks[: len(looks)]
+
+    # --- what was moved ---
+
+    async def _search(self) -> None:
+        scene = self._scene
+        async for batch in strays(scene.archive, scene.ledger):
+            async for path, entries in moved_among(scene.archive, scene.ledger, scene.watcher, batch):
+                await self._take_moved(path, entries)
+
+    async def _take_moved(self, path: str, entries: list[Entry]) -> None:
+        scene = self._scene
+        for entry in entries:
+            if entry.stored is None:
+                continue
+            found = replace(entry.stored, path=path, verified_at=self._began)
+            if await scene.ledger.moved(entry, found):
+                await scene.archive.enlist(entry.id, entry.name, found)
+                self.result.moved += 1
+                scene.watcher.found(Finding(entry.id, entry.stored.path, moved_to=path))
+                return
+
+    # --- what is wrong ---
+
+    async def _settle(self, entry: Entry, *, requeue: bool) -> None:
+        fault, path = entry.fault, entry.path or ""
+        if fault is None:
+            return
+        finding = Finding(entry.id, path, fault)
+        if requeue and may_requeue(fault):
+            finding = await self._requeue(entry, finding)
+        self.result.faults[fault] += 1
+        self.result.requeued += finding.requeued
+        self._scene.watcher.found(finding)
+
+    async def _requeue(self, entry: Entry, finding: Finding) -> Finding:
+        """The entry put back, and its name free for the file to come.
+
+        First the file, then the ledger: a kill in between leaves a missing file, which the next run puts back.
+        """
+        archive, aside = self._scene.archive, None
+        try:
+            if finding.fault is not Fault.MISSING:
+                aside = await archive.set_aside(finding.path, self._began)
+            elif await archive.size_of(finding.path) is not None:
+                return finding  # it came back meanwhile; the next run reads it
+        except NameTaken:
+            return finding
+        return replace(finding, aside=aside, requeued=await self._scene.ledger.requeue(entry))
+
+    # --- the manifest ---
+
+    async def _see_to_manifest(self) -> None:
+        ledger, archive = self._scene.ledger, self._scene.archive
+        if await self._manifest_agrees():
+            return
+        with contextlib.suppress(LedgerHeld):  # a pass is writing it; another run sees to it
+            async with ledger.hold():
+                self.result.relisted = await archive.relist(stored_files(ledger))
+
+    async def _manifest_agrees(self) -> bool:
+        """Whether every stored file has its line, and no line is torn or foreign."""
+        damaged: list[int] = []
+        stored, _ = await self._scene.ledger.stored_totals()
+        agreed, batch = 0, list[Listed]()
+        async for line in self._scene.archive.listed(lambda number: damaged.append(number) if not damaged else None):
+            batch.append(line)
+            if len(batch) >= BATCH:
+                agreed += await self._agreeing(batch)
+                batch = []
+        return agreed + await self._agreeing(batch) >= stored and not damaged
+
+    async def _agreeing(self, batch: list[Listed]) -> int:
+        entries = {entry.id: entry.stored for entry in await self._scene.ledger.find([line[0] for line in batch])}
+        return sum(1 for job_id, _, file in batch if _same(entries.get(job_id), file))
+
+
+async def stored_files(ledger: Inventory) -> AsyncIterator[Listed]:
+    """Every stored file, as the manifest has them."""
+    async for entry in ledger.entries([State.STORED]):
+        if entry.stored is not None:
+            yield entry.id, entry.name, entry.stored
+
+
+def _same(ours: StoredFile | None, listed: StoredFile) -> bool:
+    return ours is not None and (ours.path, ours.size, ours.sha256) == (listed.path, listed.size, listed.sha256)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None], stop: Stop) -> bool:
+    """Run `work`; False where `stop` was asked for first, and it was cancelled."""
+    working, asked = asyncio.create_task(work), asyncio.create_task(stop.asked())
+    try:
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        if not working.done():
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+    if working.cancelled():
+        return False
+    working.result()
+    return True
