@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import httpx
 
 from syncer.core.ports import Sink
+from syncer.transfer.throttle import Throttle
 from syncer.transfer.wire import Wire
 from syncer.transfer.wire_head import Framing
 
@@ -30,24 +32,24 @@ _PIECE = 64 * 1024  # bytes read at once where framing stands between them
 _of_this_thread = threading.local()
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a body comes from."""
+
+    wire: Wire
+    framing: Framing
+    rest: bytes  # what came in behind the head
+    read_timeout: float | None  # seconds without a byte
+    throttle: Throttle | None
+
+
 class Pouring:
     """Moves one body. `run` and what it calls are the thread's; everything else is the event loop's."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        framing: Framing,
-        rest: bytes,
-        read_timeout: float | None,
-        *,
-        sink: Sink,
-        progress: Callable[[int], None],
-    ) -> None:
-        """`rest` is what came in behind the head. `read_timeout` in seconds without a byte."""
-        self._wire = wire
-        self._framing = framing
-        self._rest = rest
-        self._read_timeout = read_timeout
+    def __init__(self, line: Line, sink: Sink, progress: Callable[[int], None]) -> None:
+        self._line = line
+        self._wire = line.wire
+        self._framing = line.framing
         self._sink = sink
         self._progress = progress
         self._loop = asyncio.get_running_loop()
@@ -86,28 +88,36 @@ class Pouring:
     def run(self) -> None:
         """Blocking, until the body's end or a halt."""
         self._view = _buffer()
-        self._told_at = time.monotonic()
+        self._told_at = self._filling_since = time.monotonic()
         try:
-            while not (self._framing.ended or self._halted.is_set()):
-                if not self._fill() or self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH:
-                    self._hand_over()
+            if self._line.rest:
+                self._sort_out(self._line.rest)
+                self._pay(self._filled)
+            if not self._framing.ended:  # else a small file came along with its head
+                self._move()
         except httpx.HTTPError:
             self._hand_over()
             raise
         self._hand_over()
 
+    def _move(self) -> None:
+        self._wire.lend()
+        try:
+            while not (self._framing.ended or self._halted.is_set()):
+                if not self._fill() or self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH:
+                    self._hand_over()
+        finally:
+            self._wire.take_back()
+
     def _fill(self) -> bool:
         """Bytes from the wire into the buffer; False where none came for a TICK."""
         if not self._filled:
             self._filling_since = time.monotonic()
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            self._sort_out(rest)
-            return True
         room = self._framing.room
-        most = min(BUFFER - self._filled, _PIECE if room is None else room)
+        most = self._granted(min(BUFFER - self._filled, _PIECE if room is None else room))
         view = self._view[self._filled : self._filled + most]
         count = self._receive(view)
+        self._give_back(most - (count or 0))
         if count is None:
             return False
         if count == 0:
@@ -121,15 +131,36 @@ class Pouring:
 
     def _receive(self, view: memoryview) -> int | None:
         """Raises httpx.ReadTimeout once the wire was silent for too long."""
+        if self._halted.is_set():
+            return None
         began = time.monotonic()
         count = self._wire.receive_into(view)
         if count is not None:
             self._silence = 0.0
             return count
         self._silence += time.monotonic() - began
-        if self._read_timeout is not None and self._silence >= self._read_timeout:
+        patience = self._line.read_timeout
+        if patience is not None and self._silence >= patience:
             raise httpx.ReadTimeout("")
         return None
+
+    def _granted(self, most: int) -> int:
+        """How many bytes may be read now; waits for the leave, or a halt."""
+        if self._line.throttle is None:
+            return most
+        grant = self._line.throttle.ask(most)
+        if grant.wait:
+            self._halted.wait(grant.wait)
+        return grant.count
+
+    def _pay(self, count: int) -> None:
+        """For bytes that were read already."""
+        while self._line.throttle is not None and count > 0 and not self._halted.is_set():
+            count -= self._granted(count)
+
+    def _give_back(self, count: int) -> None:
+        if count and self._line.throttle is not None:
+            self._line.throttle.give_back(count)
 
     def _sort_out(self, data: bytes) -> None:
         """Keep what of `data` is the body. There is room: a buffer that is half full is handed over first."""

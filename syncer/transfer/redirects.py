@@ -49,4 +49,8 @@ def next_hop(seen: list[httpx.URL], location: str) -> httpx.URL:
 
 
 def _is_askable(url: httpx.URL) -> bool:
-    return url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port <= 65535)
+    try:
+        host = url.host
+    except ValueError:  # a punycode that stands for nothing
+        return False
+    return url.scheme in ("http", "https") and bool(host) and (url.port is None or 0 < url.port <= 65535)

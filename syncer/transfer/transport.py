@@ -2,7 +2,7 @@
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Protocol
 
@@ -11,9 +11,10 @@ import httpx
 from syncer.core.ports import Sink
 from syncer.transfer.dial import Origin, dial
 from syncer.transfer.pool import Pool
-from syncer.transfer.pouring import Pouring
+from syncer.transfer.pouring import Line, Pouring
+from syncer.transfer.throttle import Throttle
 from syncer.transfer.wire import Wire
-from syncer.transfer.wire_head import Dialogue, Head
+from syncer.transfer.wire_head import Dialogue, Head, serialise
 
 BODY = "syncer.body"
 """The key in `httpx.Response.extensions` under which a Pourable is found, where the transport has one."""
@@ -25,7 +26,9 @@ _HEAD = 128 * 1024  # bytes read at once for a head: a small file comes along wi
 class Pourable(Protocol):
     """A body that can be sent to a sink without passing through the event loop."""
 
-    async def pour_into(self, sink: Sink, progress: Callable[[int], None], threads: Executor) -> int:
+    async def pour_into(
+        self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
+    ) -> int:
         """Send it, once, in blocks of up to 1 MiB, at least every half second; how many bytes it had.
 
         `progress` is told counts of bytes that the sink has, on the event loop's thread, a few times a second. Raises
@@ -42,37 +45,11 @@ class ThreadTransport(httpx.AsyncBaseTransport):
         self._pool = Pool(connections, lambda origin, timeout: dial(origin, tls, timeout))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises httpx's errors. A kept connection that died before it answered is replaced once, unseen."""
+        """As `ask`, for any user of httpx."""
         if request.method != "GET":
             raise httpx.UnsupportedProtocol("only GET is carried")
-        origin = Origin.of(request.url)
-        timeouts = request.extensions.get("timeout", {})
-        dialogue = _dialogue(request)
-        await self._pool.enter(timeouts.get("pool"))
-        try:
-            wire = self._pool.idle(origin)
-            if wire is not None:
-                try:
-                    return self._response(origin, wire, await _ask(wire, dialogue, timeouts), timeouts)
-                except (httpx.NetworkError, httpx.RemoteProtocolError):
-                    if dialogue.heard:
-                        raise
-                dialogue = _dialogue(request)
-            wire = await self._pool.new(origin, timeouts.get("connect"))
-            return self._response(origin, wire, await _ask(wire, dialogue, timeouts), timeouts)
-        except BaseException:
-            self._pool.leave()
-            raise
-
-    def _response(self, origin: Origin, wire: Wire, head: Head, timeouts: dict[str, float | None]) -> httpx.Response:
-        def release(is_fit: bool) -> None:  # noqa: FBT001 - a callback
-            if is_fit:
-                self._pool.keep(origin, wire)
-            else:
-                wire.close()
-            self._pool.leave()
-
-        body = Body(wire, head, timeouts.get("read"), release)
+        asked = serialise(request.url.raw_path, request.headers.raw)
+        head, body = await self.ask(Origin.of(request.url), asked, request.extensions.get("timeout", {}))
         return httpx.Response(
             head.status,
             headers=head.headers,
@@ -80,28 +57,56 @@ class ThreadTransport(httpx.AsyncBaseTransport):
             extensions={"http_version": head.version, "reason_phrase": head.reason, BODY: body},
         )
 
+    async def ask(self, origin: Origin, request: bytes, timeouts: Mapping[str, float | None]) -> tuple[Head, "Body"]:
+        """The answer's head, and its body, to be closed.
+
+        `timeouts` are httpx's: seconds to `connect`, without a byte (`read`, `write`), for a place in the `pool`.
+        Raises httpx's errors. A kept connection that died before it answered is replaced once, unseen.
+        """
+        await self._pool.enter(timeouts.get("pool"))
+        try:
+            wire = self._pool.idle(origin)
+            if wire is not None:
+                dialogue = Dialogue()
+                try:
+                    return await self._speak(origin, wire, (request, dialogue), timeouts)
+                except (httpx.NetworkError, httpx.RemoteProtocolError):
+                    if dialogue.heard:
+                        raise
+            wire = await self._pool.new(origin, timeouts.get("connect"))
+            return await self._speak(origin, wire, (request, Dialogue()), timeouts)
+        except BaseException:
+            self._pool.leave()
+            raise
+
+    async def _speak(
+        self, origin: Origin, wire: Wire, said: tuple[bytes, Dialogue], timeouts: Mapping[str, float | None]
+    ) -> tuple[Head, "Body"]:
+        """A connection that gives no answer is closed."""
+        (request, dialogue), silence = said, timeouts.get("read")
+        try:
+            # A server may refuse before it has read all, and say so: what it said is looked for in any case.
+            with contextlib.suppress(httpx.WriteError):
+                await wire.send(request, timeouts.get("write"))
+            head = None
+            while head is None:
+                head = dialogue.feed(await wire.receive(_HEAD, silence))
+        except BaseException:
+            wire.close()
+            raise
+
+        def release(is_fit: bool) -> None:  # noqa: FBT001 - a callback
+            if is_fit:
+                self._pool.keep(origin, wire)
+            else:
+                wire.close()
+            self._pool.leave()
+
+        return head, Body(wire, head, silence, release)
+
     async def aclose(self) -> None:
         """Close what is idle; the others close as their answers do."""
         self._pool.close()
-
-
-def _dialogue(request: httpx.Request) -> Dialogue:
-    return Dialogue(b"GET", request.url.raw_path, request.headers.raw)
-
-
-async def _ask(wire: Wire, dialogue: Dialogue, timeouts: dict[str, float | None]) -> Head:
-    """The answer's head. A connection that gives none is closed."""
-    try:
-        # A server may refuse before it has read all, and say so: what it said is looked for in any case.
-        with contextlib.suppress(httpx.WriteError):
-            await wire.send(dialogue.request, timeouts.get("write"))
-        head = None
-        while head is None:
-            head = dialogue.feed(await wire.receive(_HEAD, timeouts.get("read")))
-    except BaseException:
-        wire.close()
-        raise
-    return head
 
 
 class Body(httpx.AsyncByteStream):
@@ -116,24 +121,28 @@ class Body(httpx.AsyncByteStream):
         self._read_timeout = read_timeout
         self._release: Callable[[bool], None] | None = release
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.pieces()
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, on the event loop. Raises httpx's errors."""
         while not self._framing.ended:
             data, self._rest = self._rest, b""
             if not data:
                 data = await self._wire.receive(_PIECE, self._read_timeout)
             if not data:
                 self._framing.eof()
-            for piece in self._framing.take(data) if data else ():
+                continue
+            for piece in self._framing.take(data):
                 yield bytes(piece)
 
-    async def pour_into(self, sink: Sink, progress: Callable[[int], None], threads: Executor) -> int:
+    async def pour_into(
+        self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
+    ) -> int:
         rest, self._rest = self._rest, b""
-        self._wire.lend()
-        try:
-            pouring = Pouring(self._wire, self._framing, rest, self._read_timeout, sink=sink, progress=progress)
-            return await pouring.carry(threads)
-        finally:
-            self._wire.take_back()
+        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle)
+        pouring = Pouring(line, sink, progress)
+        return await pouring.carry(threads)
 
     async def aclose(self) -> None:
         release, self._release = self._release, None

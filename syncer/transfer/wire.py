@@ -49,11 +49,11 @@ class Wire:
                 raise httpx.ReadError(str(error)) from error
 
     def lend(self) -> None:
-        """From here on a thread may receive; from `take_back` on the event loop may again."""
+        """The thread's first word: `receive_into` may be called until `take_back`."""
         self._sock.settimeout(TICK)
 
     def take_back(self) -> None:
-        """The thread is done with it."""
+        """The thread's last word: the event loop may go on."""
         with suppress(OSError):
             self._sock.settimeout(0)
 
@@ -72,6 +72,8 @@ class Wire:
 
     def is_stale(self) -> bool:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return True  # read off the socket with the last answer, and out of the poll's sight
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return bool(poll.poll(0))

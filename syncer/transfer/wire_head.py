@@ -13,6 +13,10 @@ LARGEST_HEAD = 100 * 1024
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
+# An answer is read the same way whatever was asked for: h11 only has to know that something was.
+_ANY_GET = h11.Request(method="GET", target="/", headers=[("Host", "any")])
+_END = h11.EndOfMessage()
+
 
 class Framing(Protocol):
     """Where a body ends, as its head said (RFC 9112 §6.3)."""
@@ -56,19 +60,25 @@ class Head:
     rest: bytes
 
 
-class Dialogue:
-    """One request without a body, and the answer to it."""
+def serialise(target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """A GET request. Raises httpx.LocalProtocolError for what no request may say."""
+    connection = h11.Connection(h11.CLIENT)
+    try:
+        asked = connection.send(h11.Request(method="GET", target=target, headers=headers))
+        return asked + connection.send(h11.EndOfMessage())
+    except h11.LocalProtocolError as error:
+        raise httpx.LocalProtocolError(str(error)) from error
 
-    def __init__(self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """Raises httpx.LocalProtocolError for what no request may say."""
+
+class Dialogue:
+    """The answer to one GET request without a body."""
+
+    def __init__(self) -> None:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
+        self._h11.send(_ANY_GET)
+        self._h11.send(_END)
         self._seam = b""  # the end of what h11 has of an unfinished head
         self.heard = False  # whether any byte of an answer came
-        try:
-            asked = self._h11.send(h11.Request(method=method, target=target, headers=headers))
-            self.request = asked + self._h11.send(h11.EndOfMessage())
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
 
     def feed(self, data: bytes) -> Head | None:
         """What came in, nothing at the connection's end; the head once it is whole, 1xx answers passed over.

@@ -14,7 +14,7 @@ def check_reader(data: bytes, places: list[int]) -> None:
 
 
 def _read_by_us(pieces: tuple[bytes, ...]) -> tuple:
-    dialogue, head, body = Dialogue(b"GET", b"/", [(b"Host", b"x")]), None, b""
+    dialogue, head, body = Dialogue(), None, b""
     try:
         for piece in (*pieces, b""):
             if head is None:

@@ -454,6 +454,17 @@ async def test_https_with_an_authority_of_ones_own(serve, tls):
     assert taker.content == BODY
 
 
+async def test_over_tls_too_what_comes_behind_a_body_is_not_the_next_answer(serve, tls):
+    """The end of the body and what follows share a TLS record: nothing of it is left for the socket to show."""
+    context, bundle = tls
+    server = await serve(whole(bytes(20_000)) + whole(b"false"), whole(b"second"), tls=context)
+    async with HttpFetcher(clock=SystemClock(), ca_bundle=bundle) as fetcher:
+        await bring(fetcher, server.link("localhost", scheme="https"))
+        taker, _ = await bring(fetcher, server.link("localhost", scheme="https"))
+    assert taker.content == b"second"
+    assert server.connections == 2
+
+
 async def test_https_without_its_authority_is_not_spoken(serve, tls, fetcher):
     context, _ = tls
     server = await serve(whole(), tls=context)

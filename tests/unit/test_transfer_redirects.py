@@ -72,7 +72,9 @@ def test_a_redirect_without_a_location_is_an_answer_like_any_other():
     assert is_redirect(308, "/x")
 
 
-@pytest.mark.parametrize("link", ["", "x", "ftp://a.test/", "http://", "http://a.test/\ud800", "data:,x"])
+@pytest.mark.parametrize(
+    "link", ["", "x", "ftp://a.test/", "http://", "http://a.test/\ud800", "data:,x", "http://xn--a/"]
+)
 def test_links_that_are_none(link):
     with pytest.raises(NotTheFile):
         parse_link(link, "the storage")
