@@ -19,6 +19,7 @@ from syncer.core.naming import Naming
 from syncer.core.ports import Clock, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
+from syncer.core.space import free_above
 from syncer.core.verify import Sample
 from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
@@ -220,7 +221,7 @@ async def _parts(
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(_source(settings, key, clock, observer))
         fetcher = await stack.enter_async_context(_fetcher(settings, clock))
-        destination = FolderDestination(root, clock=clock)
+        destination = FolderDestination(root, clock=clock, min_free=settings.min_free)
         stack.push_async_callback(destination.close)
         yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom())
 
@@ -287,13 +288,14 @@ def _filter(settings: Settings) -> JobFilter:
 
 
 def _free_bytes(settings: Settings) -> int | None:
-    """Free space where the destination is or will be; None where that cannot be told."""
+    """Free space above the floor where the destination is or will be; None where that cannot be told."""
     if not settings.dest:
         return None
     root = Path(settings.dest).expanduser()
     for folder in (root, root.parent):
         try:
-            return shutil.disk_usage(folder).free
+            found = shutil.disk_usage(folder)
         except OSError:
             continue
+        return free_above(settings.min_free, found.total, found.free)
     return None

@@ -48,6 +48,7 @@ class Settings:
     name_template: str = DEFAULT_TEMPLATE
     bwlimit: Timetable = field(default_factory=Timetable)
     max_file_size: int | None = 1024**4  # bytes
+    min_free: int | None = None  # bytes; None: see core.space
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     since: datetime | None = None

@@ -179,6 +179,13 @@ def timetable(value: Any) -> Timetable:
     return parse_timetable(str(value))
 
 
+def size(value: Any) -> int:
+    """Bytes from `256M`, `10G`, `0`."""
+    if isinstance(value, bool):
+        raise UsageError(f"{value!r} is not a number of bytes.", hint="Write 500k, 2M or 1.5G.")
+    return parse_size(str(value))
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One thing a user can say. `key` is its name in TOML; flag and variable follow from it."""
@@ -258,6 +265,14 @@ OPTIONS: tuple[Option, ...] = (
         size_limit,
         "SIZE",
         "1T",
+    ),
+    Option(
+        "min_free",
+        "Free space to leave in the destination: '256M', '10G', 0 for none.",
+        size,
+        "SIZE",
+        "256M, less on small disks",
+        is_described=True,
     ),
     Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),

@@ -41,6 +41,7 @@ TRANSFER = (
     "name_template",
     "bwlimit",
     "max_file_size",
+    "min_free",
     "regenerate",
     "regenerate_wait",
     "report",

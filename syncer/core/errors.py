@@ -10,6 +10,7 @@
     │   ├── DestinationMissing  5   not there: not mounted, moved, or mistyped
     │   ├── DestinationForeign  5   no marker, or another ledger's
     │   └── DestinationRefused  5   full, read-only, or failing
+    │       └── NoRoom          5   this one file would take the free space below its floor
     ├── LedgerError             9   the ledger is damaged or newer than this program
     │   └── LedgerHeld          8   another pass holds it
     ├── FetchError              6   one file did not arrive; the others go on
@@ -93,6 +94,10 @@ class DestinationForeign(DestinationError):
 
 class DestinationRefused(DestinationError):
     """The file system refuses: full, over quota, read-only, or an IO error."""
+
+
+class NoRoom(DestinationRefused):
+    """One file would take the destination's free space below its floor; a smaller one may still fit."""
 
 
 class LedgerError(SyncerError):

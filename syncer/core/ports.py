@@ -114,9 +114,13 @@ class Partial(Sink, Protocol):
         """Bytes on disk."""
         ...
 
-    async def begin(self, keep: int, digests: frozenset[str]) -> None:
+    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
         """Keep the first `keep` bytes and drop the rest, reading the kept ones into `sha256` and `digests`
-        (`md5`, `crc32c`); `write` goes on from there."""
+        (`md5`, `crc32c`); `write` goes on from there.
+
+        `size` is the length of the whole file where it is known: raises NoRoom where that would not fit. Without one,
+        `write` raises it once the room runs out.
+        """
         ...
 
     async def tail(self, count: int) -> bytes:

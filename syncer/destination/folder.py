@@ -17,6 +17,7 @@ from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, rea
 from syncer.destination.marker import Marker, Site
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
 from syncer.destination.publish import Folders, split
+from syncer.destination.room import Room
 from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
 from syncer.destination.walk import Walk
 
@@ -30,9 +31,11 @@ class FolderDestination:
     Every piece of work proves the marker first and is then done relative to the folder it was found in (I5).
     """
 
-    def __init__(self, root: Path, *, clock: Clock, threads: int = 16) -> None:
-        """`root` is the folder; `threads` bounds the file operations at once."""
+    def __init__(self, root: Path, *, clock: Clock, threads: int = 16, min_free: int | None = 0) -> None:
+        """`root` is the folder; `threads` bounds the file operations at once; `min_free` bytes are left free, None
+        for the default of `core.space`."""
         self._site = Site(root.absolute())
+        self._room = Room(self._site.root, min_free)
         self._clock = clock
         self._hands = Hands(threads)
         self._folders = Folders(self._site.root)
@@ -107,6 +110,7 @@ class FolderDestination:
         self._held.add(job_id)
         partial = FolderPartial(
             self._site,
+            self._room,
             self._folders,
             self._hands,
             name_of(job_id),

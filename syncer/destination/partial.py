@@ -13,6 +13,7 @@ from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
 from syncer.destination.publish import Folders, dress, publish
+from syncer.destination.room import Room
 from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, closing, make_folder, sync_folder, translated
 
 FOLDER = "partial"
@@ -91,10 +92,11 @@ class FolderPartial:
     """`core.ports.Partial` on a file system; made by `FolderDestination.open_partial`."""
 
     def __init__(
-        self, site: Site, folders: Folders, hands: Hands, name: str, mode: int, release: Callable[[], None]
+        self, site: Site, room: Room, folders: Folders, hands: Hands, name: str, mode: int, release: Callable[[], None]
     ) -> None:
         """`mode` is that of published files; `release` is called once when the partial is let go of."""
         self._site = site
+        self._room = room
         self._folders = folders
         self._hands = hands
         self._name = name
@@ -116,10 +118,12 @@ class FolderPartial:
         """Bytes on disk."""
         return self._size
 
-    async def begin(self, keep: int, digests: frozenset[str]) -> None:
+    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
         if not 0 <= keep <= self._size:
             raise AssertionError("more bytes are to be kept than there are")
         self._digests, self._digester = None, None
+        if size is not None:
+            await self._hands.do(self._set_aside, size)
         digester = Digester(digests)
         for start in range(0, keep, STEP):
             await self._hands.do(self._read_into, digester, start, min(start + STEP, keep))
@@ -136,6 +140,7 @@ class FolderPartial:
         view = memoryview(data).cast("B")
         digester.update(view)
         with translated(self._site.root):
+            self._room.take(self._name, len(view), self._fd)
             while view:
                 try:
                     count = os.pwrite(self._fd, view, self._size)
@@ -178,6 +183,7 @@ class FolderPartial:
             self._let_go()
 
     def _let_go(self) -> None:
+        self._room.drop(self._name)
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -201,9 +207,14 @@ class FolderPartial:
         for at in range(start, stop, READ):
             digester.update(self._read(at, min(at + READ, stop)))
 
+    def _set_aside(self, size: int) -> None:
+        with translated(self._site.root):
+            self._room.set_aside(self._name, max(0, size - self._size), self._fd)
+
     def _truncate(self, keep: int) -> None:
         with translated(self._site.root):
             os.ftruncate(self._fd, keep)
+        self._room.give_back(self._name, self._size - keep)
         self._size = keep
 
     def _sync(self) -> None:

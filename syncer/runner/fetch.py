@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from syncer.core import naming, resume
-from syncer.core.errors import FetchError, NameTaken, NotTheFile
+from syncer.core.errors import FetchError, NameTaken, NoRoom, NotTheFile
 from syncer.core.events import BytesArrived, FetchRestarted, FetchStarted
 from syncer.core.model import Claim, Entry, Link, Outcome, Promise, Stored, StoredFile
 from syncer.core.ports import Exchange, Partial
@@ -151,7 +151,7 @@ class Fetching:
                 self._restarted(claim, "the storage sent the whole file")
         path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
         gauge.entry = replace(entry, link=link, path=path, promise=promise)
-        await partial.begin(keep, wanted_digests(promise))
+        await partial.begin(keep, wanted_digests(promise), promise.size)
         self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, keep))
         if isinstance(verdict, resume.Complete):
             return promise, path
@@ -167,9 +167,14 @@ class Fetching:
             self._counts.bytes += count
             self._parts.observer.notify(BytesArrived(entry.id, count))
 
-        await exchange.pour(intake, progress)
-        if intake.holds_back:
-            await offload(intake.finish)
+        try:
+            await exchange.pour(intake, progress)
+            if intake.holds_back:
+                await offload(intake.finish)
+        except NoRoom:
+            # Nobody said how large it is, and it may never end: kept, it would take the room of every other file (I8).
+            await partial.discard()
+            raise
         return promise, path
 
     async def _reserve(

@@ -150,6 +150,8 @@ class Pass:
 
     async def _close(self, started: datetime) -> Report:
         parts, now = self._parts, self._parts.clock.now()
+        if self._counts.no_room is not None and (self._error is None or isinstance(self._error, ListingFailed)):
+            self._error = self._counts.no_room
         tally = await parts.ledger.tally()
         failures, deadlines, unfinished = await self._look_back(now)
         exit_code = self._exit_code(tally, unfinished)

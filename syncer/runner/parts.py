@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from syncer.core.errors import NoRoom
 from syncer.core.filters import JobFilter
 from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
@@ -58,6 +59,8 @@ class Counts:
     retries: int = 0
     recovered: int = 0
     lost: dict[str, None] = field(default_factory=dict)  # ids, in order
+    crowded: int = 0  # files that the destination had no room for
+    no_room: NoRoom | None = None  # the last of them
     margins: Counter[int] = field(default_factory=Counter)  # see core.model.Story
     least_margin: float | None = None
     reasons: Counter[str] = field(default_factory=Counter)

@@ -9,6 +9,7 @@ from syncer.core.errors import (
     Interrupted,
     LinkRefused,
     NameTaken,
+    NoRoom,
     StaleClaim,
 )
 from syncer.core.events import (
@@ -37,6 +38,10 @@ from syncer.runner.remake import Remakes
 _log = logging.getLogger(__name__)
 
 
+MOST_CROWDED = 20
+"""Files that found no room in the destination before a pass stops looking for one that does."""
+
+
 class Worker:
     """Brings claimed entries home, any number of them at once. Holds no state of its own but the counts."""
 
@@ -62,6 +67,9 @@ class Worker:
             outcome = self._decide(claim, error, gauge)
         except StaleClaim:
             return
+        except NoRoom as error:
+            self._counts.no_room, self._counts.crowded = error, self._counts.crowded + 1
+            outcome = Park(error.message, self._parts.clock.now())
         except NameTaken as error:
             outcome = Park(error.message, self._parts.clock.now())
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -73,6 +81,8 @@ class Worker:
             raise
         await self._settle(claim, outcome)
         self._tell(claim, outcome, gauge)
+        if self._counts.no_room is not None and self._counts.crowded >= MOST_CROWDED:
+            raise self._counts.no_room
 
     async def _bring(self, claim: Claim, gauge: Gauge) -> Outcome:
         recovered = await self._recover(claim)

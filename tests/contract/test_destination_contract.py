@@ -10,7 +10,7 @@ import google_crc32c
 import pytest
 from fakes.destination import FakeDestination, FakeDisk
 
-from syncer.core.errors import DestinationError, DestinationForeign, DestinationMissing, NameTaken
+from syncer.core.errors import DestinationError, DestinationForeign, DestinationMissing, NameTaken, NoRoom
 from syncer.core.model import StoredFile
 from syncer.core.ports import Destination, Partial
 from syncer.destination import FolderDestination
@@ -22,11 +22,12 @@ BOTH = frozenset({"md5", "crc32c"})
 
 @dataclass
 class Place:
-    """Somewhere to open destinations on, and to unmount."""
+    """Somewhere to open destinations on, to unmount, and to run down to its floor of free space."""
 
     make: Callable[[], Destination]
     vanish: Callable[[], None]
     come_back: Callable[[], None]
+    crowd: Callable[[], Destination]
 
 
 def _folder(tmp_path: Path, opened: list[FolderDestination]) -> Place:
@@ -36,13 +37,22 @@ def _folder(tmp_path: Path, opened: list[FolderDestination]) -> Place:
         opened.append(FolderDestination(root, clock=SystemClock()))
         return opened[-1]
 
-    return Place(make, lambda: root.rename(away), lambda: away.rename(root))
+    def crowd() -> FolderDestination:
+        opened.append(FolderDestination(root, clock=SystemClock(), min_free=10**18))
+        return opened[-1]
+
+    return Place(make, lambda: root.rename(away), lambda: away.rename(root), crowd)
 
 
 def _memory() -> Place:
     disk = FakeDisk()
+
+    def crowd() -> FakeDestination:
+        disk.above_floor = 0
+        return FakeDestination(disk)
+
     return Place(
-        lambda: FakeDestination(disk), lambda: setattr(disk, "gone", True), lambda: setattr(disk, "gone", False)
+        lambda: FakeDestination(disk), lambda: setattr(disk, "gone", True), lambda: setattr(disk, "gone", False), crowd
     )
 
 
@@ -345,3 +355,20 @@ async def test_a_marker_may_change_hands(place, destination):
     with pytest.raises(DestinationForeign):
         await place.make().prove("dest-1")
     await destination.size_of("a.mp4")
+
+
+async def test_at_the_floor_no_file_is_begun_and_none_without_a_length_goes_on(place):
+    await place.make().bind("ledger-1", "dest-1")
+    crowded = place.crowd()
+    await crowded.prove("dest-1")
+    sized = await crowded.open_partial("sized")
+    with pytest.raises(NoRoom):
+        await sized.begin(0, frozenset(), 10)
+    await sized.begin(0, frozenset(), 0)
+    await sized.close()
+    endless = await crowded.open_partial("endless")
+    await endless.begin(0, frozenset())
+    with pytest.raises(NoRoom):
+        endless.write(b"x")
+    assert endless.size == 0
+    await endless.discard()

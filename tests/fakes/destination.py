@@ -8,7 +8,7 @@ from datetime import datetime
 
 import google_crc32c
 
-from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, NameTaken
+from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, NameTaken, NoRoom
 from syncer.core.model import StoredFile
 from syncer.core.naming import unique_key
 from syncer.core.verify import is_kept_apart
@@ -34,6 +34,7 @@ class FakeDisk:
     aside: dict[str, Published | None] = field(default_factory=dict)
     gone: bool = False  # unmounted
     room: int | None = None  # bytes that may still be written before it is full
+    above_floor: int | None = None  # bytes that may still be written before only the floor is free
     refuses_sync: bool = False
 
     def look(self) -> None:
@@ -199,15 +200,19 @@ class FakePartial:
         self._wanted: frozenset[str] | None = None
         self._finished = False
         self._open = True
+        self._sized = False
 
     @property
     def size(self) -> int:
         return len(self._bytes)
 
-    async def begin(self, keep: int, digests: frozenset[str]) -> None:
+    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
         await asyncio.sleep(0)
         if not 0 <= keep <= len(self._bytes):
             raise AssertionError("more bytes are to be kept than there are")
+        if size is not None and self._disk.above_floor is not None and size - len(self._bytes) > self._disk.above_floor:
+            raise NoRoom("The destination memory has no room for this file.", hint="Free some space.")
+        self._sized = size is not None
         del self._bytes[keep:]
         self._wanted, self._finished = digests, False
 
@@ -215,6 +220,12 @@ class FakePartial:
         if self._wanted is None:
             raise AssertionError("written to before `begin`, or after a failed write")
         self._finished = False
+        above = self._disk.above_floor
+        if above is not None:
+            if len(data) > above and not self._sized:
+                self._wanted = None
+                raise NoRoom("The destination memory is down to its floor of free space.", hint="Free some space.")
+            self._disk.above_floor = above - len(data)
         room = self._disk.room
         if room is not None:
             fits = memoryview(data)[:room]
