@@ -182,6 +182,10 @@ class Destination(Protocol):
         """
         ...
 
+    async def flush(self) -> None:
+        """Make the manifest durable."""
+        ...
+
     async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
         """Add a published file to the manifest."""
         ...

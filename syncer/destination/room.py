@@ -23,13 +23,13 @@ class Room:
     """
 
     def __init__(self, root: Path, floor: int | None, ask: Callable[[int], os.statvfs_result] = os.fstatvfs) -> None:
-        """`floor` is in bytes; 0 for none, None for the default (see `core.space`). `ask` is asked for a handle's
-        file system."""
+        """`floor` is in bytes; None for the default (see `core.space`), 0 for none: then only the file system itself
+        says that it is full. `ask` is asked for a handle's file system."""
         self._root = root
         self._floor = floor
         self._ask = ask
         self._lock = Lock()
-        self._left: int | None = 0  # bytes above the floor that are not written yet; None: cannot be told
+        self._left: int | None = 0 if floor != 0 else None  # bytes above the floor, not written yet; None: not told
         self._unseen = STEP  # bytes written since the file system was asked
         self._aside: dict[str, int] = {}
 
@@ -90,6 +90,8 @@ class Room:
         return max(0, (self._left or 0) - sum(self._aside.values()))
 
     def _look(self, fd: int) -> None:
+        self._unseen = 0
+        if self._floor == 0:
+            return
         found = self._ask(fd)
         self._left = free_above(self._floor, found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
-        self._unseen = 0

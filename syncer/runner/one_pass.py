@@ -7,6 +7,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from syncer.core.errors import (
+    DestinationError,
     DestinationForeign,
     DestinationMissing,
     KeyRefused,
@@ -150,8 +151,7 @@ class Pass:
 
     async def _close(self, started: datetime) -> Report:
         parts, now = self._parts, self._parts.clock.now()
-        if self._counts.no_room is not None and (self._error is None or isinstance(self._error, ListingFailed)):
-            self._error = self._counts.no_room
+        await self._end_destination()
         tally = await parts.ledger.tally()
         failures, deadlines, unfinished = await self._look_back(now)
         exit_code = self._exit_code(tally, unfinished)
@@ -170,6 +170,16 @@ class Pass:
             failures=tuple(failures),
             reason=str(self._error) if self._error else None,
         )
+
+    async def _end_destination(self) -> None:
+        """What the destination still has to say; it is graver than a list that could not be read."""
+        found: SyncerError | None = self._counts.no_room
+        try:
+            await self._parts.destination.flush()
+        except DestinationError as error:
+            found = error
+        if found is not None and (self._error is None or isinstance(self._error, ListingFailed)):
+            self._error = found
 
     def _exit_code(self, tally: Tally, unfinished: int) -> int:
         return judge_pass(

@@ -372,3 +372,11 @@ async def test_at_the_floor_no_file_is_begun_and_none_without_a_length_goes_on(p
         endless.write(b"x")
     assert endless.size == 0
     await endless.discard()
+
+
+async def test_the_manifest_is_flushed_at_any_time(destination):
+    await destination.flush()
+    await put(destination, "a.mp4", b"x")
+    await destination.enlist("job", "a", StoredFile("a.mp4", 1, digests_of(b"x")["sha256"], None, AT))
+    await destination.flush()
+    await destination.flush()

@@ -32,6 +32,7 @@ class FakeDisk:
     partials: dict[str, bytearray] = field(default_factory=dict)
     manifest: list[tuple[str, str | None, StoredFile] | None] = field(default_factory=list)  # None: a damaged line
     aside: dict[str, Published | None] = field(default_factory=dict)
+    flushed: int = 0  # lines of the manifest that are durable
     gone: bool = False  # unmounted
     room: int | None = None  # bytes that may still be written before it is full
     above_floor: int | None = None  # bytes that may still be written before only the floor is free
@@ -142,6 +143,11 @@ class FakeDestination:
             aside += "-"
         self.disk.aside[aside] = self.disk.files.pop(path, None)
         return aside
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+        self.disk.look()
+        self.disk.flushed = len(self.disk.manifest)
 
     async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
         await asyncio.sleep(0)

@@ -66,8 +66,8 @@ def test_bytes_are_set_aside_for_files_of_known_size(disk, tmp_path):
 
 
 def test_what_is_cut_off_may_be_written_again(disk, tmp_path):
-    disk.f_bavail = 1000
-    shared = Room(tmp_path, 0, disk.ask)
+    disk.f_bavail = 1001
+    shared = Room(tmp_path, 1, disk.ask)
     shared.set_aside("a", 1000 - 400, 0)  # 400 of its 1000 bytes are on disk, and are then given up
     shared.give_back("a", 400)
     shared.take("a", 1000, 0)
@@ -75,7 +75,7 @@ def test_what_is_cut_off_may_be_written_again(disk, tmp_path):
 
 def test_the_file_system_is_asked_again_after_a_stretch_and_its_word_counts_for_everyone(disk, tmp_path):
     disk.f_bavail = 10 * STEP
-    shared = Room(tmp_path, 0, disk.ask)
+    shared = Room(tmp_path, 1, disk.ask)
     shared.set_aside("a", 5 * STEP, 0)
     shared.take("a", STEP, 0)
     assert disk.looks == 1
@@ -95,11 +95,19 @@ def test_numbers_that_cannot_be_true_bar_nothing(disk, tmp_path):
     shared.take("b", 10**14, 0)
 
 
+def test_no_floor_leaves_it_to_the_file_system(disk, tmp_path):
+    shared = Room(tmp_path, 0, disk.ask)
+    shared.set_aside("a", 10**15, 0)
+    shared.take("a", 10**14, 0)
+    shared.take("b", 10**14, 0)
+    assert disk.looks == 0
+
+
 def test_a_real_file_system_answers(tmp_path):
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        Room(tmp_path, 0).set_aside("a", 1, fd)
+        Room(tmp_path, 1).set_aside("a", 1, fd)
         with pytest.raises(NoRoom):
-            Room(tmp_path, 0).set_aside("a", 10**18, fd)
+            Room(tmp_path, 1).set_aside("a", 10**18, fd)
     finally:
         os.close(fd)
