@@ -20,18 +20,17 @@ from syncer.core.ports import Clock, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.core.space import free_above
+from syncer.core.timetable import Timetable
 from syncer.core.verify import Sample
 from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
 from syncer.ledger.engine import place_of
 from syncer.ledger.examine import examine as examine_ledger
-from syncer.reporting.log import quieten_libraries
-from syncer.reporting.metrics import write_metrics
-from syncer.reporting.notify import load_apprise, notify
+from syncer.reporting.log import protect, quieten_libraries
 from syncer.reporting.observers import Observers
-from syncer.reporting.ping import Ping
-from syncer.reporting.summary import summarise
+from syncer.reporting.past import Earlier
+from syncer.reporting.tell import Listeners, Tell
 from syncer.runner import adoption, verification
 from syncer.runner.adoption import Adoption
 from syncer.runner.checkup import check_api
@@ -47,54 +46,65 @@ from syncer.videodb.examine import Examiner
 from syncer.videodb.links import form_of
 from syncer.videodb.lister import VideoDb
 
+REMEMBERED = 50
+"""Passes that are looked back at for what was told of before."""
+
 
 async def sync(
-    settings: Settings | None = None, *, observer: Observer | None = None, stop: Stop | None = None
+    settings: Settings | None = None,
+    *,
+    observer: Observer | None = None,
+    stop: Stop | None = None,
+    tell: Tell | None = None,
+    bwlimit: Callable[[], Timetable] | None = None,
 ) -> Report:
     """One pass: everything that is due comes home. Returns the report; its `exit_code` is 0 when all is well.
 
     `settings` default to the environment and the configuration file. `observer` hears `syncer.core.events` as they
     happen; `stop` ends the pass early and cleanly. Trouble that ends a pass under way is in the report. Raises
     UsageError before anything is touched, and LedgerError where there is no ledger to work with.
+
+    `tell` and `bwlimit` are for a program that makes pass after pass: who is told of all of them, and the limit on
+    the rate, asked for anew all the time.
     """
     settings = load() if settings is None else settings
     quieten_libraries()
-    if settings.notify:
-        load_apprise()
-    ping = Ping(settings.ping_url) if settings.ping_url else None
-    if ping:
-        await ping.started()
+    tell = listeners(settings) if tell is None else tell
+    await tell.begins()
+    earlier: list[Earlier] = []
     try:
-        report, before = await _one_pass(settings, Observers([] if observer is None else [observer]), stop)
+        report = await _one_pass(settings, Observers([] if observer is None else [observer]), stop, earlier, bwlimit)
     except SyncerError as error:
-        if ping:
-            await ping.ended(well=False, reason=str(error))
+        await tell.could_not_begin(error, SystemClock().now(), earlier)
         raise
-    if ping:
-        await ping.ended(well=report.is_well, reason=summarise(report))
-    await _tell(settings, report, before)
+    await tell.ended(report, earlier)
     return report
 
 
-async def _one_pass(settings: Settings, observer: Observer, stop: Stop | None) -> tuple[Report, int | None]:
-    """The report of the pass, and the exit code of the one before it."""
+def listeners(settings: Settings, *, patient: bool = False) -> Tell:
+    """Who is told of passes made with these settings. Raises UsageError where a library is missing."""
+    return Tell(
+        Listeners(settings.ping_url, settings.notify, settings.metrics_file, settings.profile or "default", patient)
+    )
+
+
+async def _one_pass(
+    settings: Settings,
+    observer: Observer,
+    stop: Stop | None,
+    earlier: list[Earlier],
+    bwlimit: Callable[[], Timetable] | None,
+) -> Report:
+    """The report of the pass; those before it go into `earlier`, the newest first."""
     root, key = _root(settings), await asyncio.to_thread(resolve_key, settings)
+    protect(key)
     async with AsyncExitStack() as stack:
         ledger = await open_ledger(settings.ledger_location)
         stack.push_async_callback(ledger.close)
-        earlier = await ledger.last_passes(1)
-        parts = await stack.enter_async_context(_parts(settings, observer, ledger, (root, key)))
-        report = await run_pass(parts, _rules(settings), stop)
-    return report, earlier[0].exit_code if earlier else None
-
-
-async def _tell(settings: Settings, report: Report, before: int | None) -> None:
-    """What is left behind of a pass for those who watch. Raises UsageError where the metrics cannot be written."""
-    if settings.notify:
-        await notify(settings.notify, report, before)
-    if settings.metrics_file:
-        path = Path(settings.metrics_file)
-        await asyncio.to_thread(write_metrics, report, path, settings.profile or "default")
+        earlier += [Earlier(past.exit_code, past.finished_at) for past in await ledger.last_passes(REMEMBERED)]
+        throttle = _throttle(settings, bwlimit)
+        parts = await stack.enter_async_context(_parts(settings, observer, ledger, (root, key), throttle))
+        return await run_pass(parts, _rules(settings), stop)
 
 
 async def plan(settings: Settings) -> Forecast:
@@ -215,12 +225,12 @@ async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Sto
 
 @asynccontextmanager
 async def _parts(
-    settings: Settings, observer: Observer, ledger: Ledger, where: tuple[Path, str]
+    settings: Settings, observer: Observer, ledger: Ledger, where: tuple[Path, str], throttle: Throttle | None
 ) -> AsyncIterator[Parts]:
     (root, key), clock = where, SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(_source(settings, key, clock, observer))
-        fetcher = await stack.enter_async_context(_fetcher(settings, clock))
+        fetcher = await stack.enter_async_context(_fetcher(settings, clock, throttle))
         destination = FolderDestination(root, clock=clock, min_free=settings.min_free)
         stack.push_async_callback(destination.close)
         yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom())
@@ -248,9 +258,15 @@ def _client(settings: Settings, key: str, clock: Clock, observer: Observer) -> A
     )
 
 
-def _fetcher(settings: Settings, clock: Clock) -> HttpFetcher:
-    table = settings.bwlimit
-    throttle = Throttle(lambda: table.rate(clock.now().astimezone()), clock=clock) if table.steps else None
+def _throttle(settings: Settings, bwlimit: Callable[[], Timetable] | None) -> Throttle | None:
+    """The limit on the rate; None where there is none and will be none."""
+    clock, table = SystemClock(), bwlimit or (lambda: settings.bwlimit)
+    if bwlimit is None and not settings.bwlimit.steps:
+        return None
+    return Throttle(lambda: table().rate(clock.now().astimezone()), clock=clock)
+
+
+def _fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None) -> HttpFetcher:
     return HttpFetcher(
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,

@@ -61,6 +61,8 @@ class Settings:
     notify: tuple[str, ...] = field(default=(), repr=False)
     log_format: str = "human"
     log_file: str | None = None
+    interval: float = 3600.0  # of a watch
+    listen: tuple[str, int] | None = None  # of a watch
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     profile: str | None = None

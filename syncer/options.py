@@ -174,6 +174,15 @@ def size_limit(value: Any) -> int | None:
     return found
 
 
+def address(value: Any) -> tuple[str, int]:
+    """Host and port from `9110`, `:9110`, `0.0.0.0:9110` or `[::1]:9110`; without a host, this machine alone."""
+    word = str(value).strip() if not isinstance(value, bool) else ""
+    host, _, port = word.rpartition(":")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise UsageError(f"{value!r} is no address to listen on.", hint="Write 9110, 127.0.0.1:9110 or [::1]:9110.")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def timetable(value: Any) -> Timetable:
     """A bandwidth limit."""
     return parse_timetable(str(value))
@@ -317,6 +326,14 @@ OPTIONS: tuple[Option, ...] = (
         "human",
     ),
     Option("log_file", "Log to this file as well, every event; put aside at 10 MiB, five are kept.", text, "FILE"),
+    Option(
+        "interval",
+        "Time from the end of a pass of `watch` to the next; less where something asks for it.",
+        seconds,
+        "TIME",
+        "1h",
+    ),
+    Option("listen", "Where `watch` answers for /metrics and /healthz: 9110, 127.0.0.1:9110.", address, "[HOST:]PORT"),
     Option("proxy", "HTTP proxy; HTTPS_PROXY and its kin are honoured too.", url, "URL", is_secret=True),
     Option("ca_bundle", "CA certificates to trust instead of the system's.", text, "FILE"),
 )

@@ -9,6 +9,7 @@ from syncer._version import __version__
 
 COMMANDS = {
     "run": ("syncer.cli.run", "Bring home every finished download that is not there yet."),
+    "watch": ("syncer.cli.watch", "Bring home what is finished, pass after pass, until stopped."),
     "plan": ("syncer.cli.plan", "Tell what a pass would fetch; write nothing."),
     "status": ("syncer.cli.ledger", "Tell what the ledger knows, at a glance."),
     "list": ("syncer.cli.ledger", "List the jobs the ledger knows."),

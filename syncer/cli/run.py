@@ -53,7 +53,7 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
     except SyncerError as error:
         if settings.report:
             # Last night's report must not stand there as if it were tonight's.
-            _write(not_begun(SystemClock().now(), error), settings.report)
+            write(not_begun(SystemClock().now(), error), settings.report)
         raise
 
 
@@ -89,11 +89,11 @@ def finish(report: Report, target: str | None, *, quiet: bool, summary: bool = T
     """Tell how the pass went, on standard error, and where asked for as JSON; its exit code."""
     if summary and (not quiet or report.exit_code):
         say(summarise(report))
-    written = _write(report, target) if target else True
+    written = write(report, target) if target else True
     return report.exit_code if written else report.exit_code or int(ExitCode.USAGE)
 
 
-def _write(report: Report, target: str) -> bool:
+def write(report: Report, target: str) -> bool:
     """Whether the report could be written; why it could not is said."""
     try:
         write_report(report, target)

@@ -1,4 +1,4 @@
-"""Messages through Apprise when a pass fails, loses files, or recovers; never the same trouble night after night."""
+"""Messages through Apprise when passes fail, lose files, recover or first go well; never the same night after night."""
 
 import logging
 from collections.abc import Sequence
@@ -6,24 +6,26 @@ from typing import Any
 
 from syncer.core.errors import UsageError
 from syncer.core.redact import redact
-from syncer.core.report import ExitCode, Report
+from syncer.core.report import Report
+from syncer.reporting.past import STOPPED, Earlier, last_told
 from syncer.reporting.summary import summarise
 
 _log = logging.getLogger(__name__)
 
 
-def subject(report: Report, before: int | None) -> str | None:
-    """What to tell, if anything, when the pass before ended with `before` (None: there was none, or it died)."""
-    code = report.exit_code
+def subject(report: Report, earlier: Sequence[Earlier]) -> str | None:
+    """What to tell, if anything, after the passes in `earlier`, the newest first.
+
+    A loss is told each time; trouble once, until it changes or ends; that all is well once, after trouble or at first.
+    """
+    code, before = report.exit_code, last_told(earlier)
     if report.deadlines.lost:
         return f"syncer lost {len(report.deadlines.lost)} of your files to expiry"
-    if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+    if code in STOPPED or code == before:
         return None
-    if code and code != before:
+    if code:
         return f"syncer: the pass ended with exit code {code}"
-    if not code and before not in (None, 0, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-        return "syncer is well again"
-    return None
+    return "syncer: the first pass went well" if before is None else "syncer is well again"
 
 
 def load_apprise() -> Any:
@@ -35,9 +37,9 @@ def load_apprise() -> Any:
     return apprise
 
 
-async def notify(urls: Sequence[str], report: Report, before: int | None) -> None:
+async def notify(urls: Sequence[str], report: Report, earlier: Sequence[Earlier]) -> None:
     """Tell every URL, if there is something to tell. One that cannot be told is warned of and changes nothing."""
-    title = subject(report, before)
+    title = subject(report, earlier)
     if title is None:
         return
     teller = load_apprise().Apprise()
