@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from string import Formatter
 from urllib.parse import unquote, urlsplit
@@ -167,9 +168,14 @@ def extension_for(content_type: str | None, link_url: str | None) -> str:
     return ""
 
 
+@lru_cache(maxsize=8)
+def _parsed(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(Formatter().parse(template))
+
+
 def _fill(template: str, fields: dict[str, object], created_at: datetime | None) -> str:
     pieces = []
-    for literal, field, spec, _ in Formatter().parse(template):
+    for literal, field, spec, _ in _parsed(template):
         pieces.append(literal)
         if field == "created":
             pieces.append(created_at.strftime(spec or "%Y-%m-%d") if created_at else UNDATED)

@@ -23,7 +23,10 @@ from syncer.core.text import columns, one_line
 from syncer.reporting.lines import line_of
 
 REFRESH = 0.25
-"""Seconds between two drawings of a bar, at the least, and those a file runs before it gets one of its own."""
+"""Seconds between two drawings of a bar, at the least."""
+
+GROWN = 1.0
+"""Seconds that a file runs before it gets a bar of its own."""
 
 _WHOLE = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
 _OPEN = "{desc} {n_fmt} [{elapsed}, {rate_fmt}]"
@@ -102,7 +105,7 @@ class Bars:
     def _begin(self, event: FetchStarted) -> None:
         if self._pass is None or event.id in self._files:
             return
-        self._young[event.id] = _Young(event, self._monotonic() + REFRESH)
+        self._young[event.id] = _Young(event, self._monotonic() + GROWN)
         self._sizes.begun(event.id, event.size, event.offset)
 
     def _advance(self, event: BytesArrived) -> None:

@@ -88,4 +88,4 @@ def _listed(folder: Path) -> int:
 
 def _environ() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SYNCER_", "VIDEO"))}
-    return {**kept, "VIDEO_DB_API_KEY": "sk-benchmark", "SYNCER_API_RATE": "0", "PYTHONPATH": str(servers.ROOT)}
+    return {**kept, "VIDEO_DB_API_KEY": "sk-benchmark", "SYNCER_API_RATE": "1000", "PYTHONPATH": str(servers.ROOT)}
