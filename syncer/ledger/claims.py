@@ -13,7 +13,7 @@ from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome
 from syncer.core.naming import unique_key
 from syncer.ledger.commits import Fenced
 from syncer.ledger.passes import Pass
-from syncer.ledger.rows import chunked, entry_of, in_state, link_values, promise_values
+from syncer.ledger.rows import SEEN_AT, WHOLE, chunked, entry_of, in_state, link_values, promise_values
 from syncer.ledger.tables import clean, entries, passes
 
 _OPEN = (entries.c.state == State.PENDING, entries.c.parked == sa.false())
@@ -22,8 +22,7 @@ _OPEN = (entries.c.state == State.PENDING, entries.c.parked == sa.false())
 def due(connection: sa.Connection, at: datetime, limit: int) -> list[Entry]:
     """Pending entries that may be tried at `at`, in the order of core.planner."""
     query = (
-        sa.select(entries)
-        .where(*_OPEN, sa.or_(entries.c.not_before.is_(None), entries.c.not_before <= at))
+        WHOLE.where(*_OPEN, sa.or_(entries.c.not_before.is_(None), entries.c.not_before <= at))
         .order_by(entries.c.due_by, entries.c.created_at.nulls_last(), entries.c.id)
         .limit(limit)
     )
@@ -53,7 +52,7 @@ def claim(connection: sa.Connection, holder: Pass, ids: Sequence[str], until: da
             tries=tries,
             tries_pass=holder.id,
         )
-        .returning(*entries.c)
+        .returning(*entries.c, SEEN_AT)
     )
     claimed: dict[str, Claim] = {}
     wanted = list(dict.fromkeys(map(clean, ids)))

@@ -219,6 +219,16 @@ def upsert(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
+def merge(connection: sa.Connection, table: sa.Table, found: sa.Select[Any]) -> None:
+    """Insert the rows that a query with a condition finds, in the order of the columns; update those that are there."""
+    statement = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    names = [column.name for column in table.columns]
+    keys = [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    merged = statement.from_select(names, found).on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(merged)
+
+
 def copy_file(place: Place, target: Path) -> None:
     """A consistent copy of the ledger under `target`, mode 0600, whole or not at all, beside a running pass too.
 

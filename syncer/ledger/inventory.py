@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from syncer.core.lifecycle import move
 from syncer.core.model import Entry, Fault, State, StoredFile
 from syncer.core.naming import unique_key
-from syncer.ledger.rows import CHUNK, chunked, entry_of, in_state
+from syncer.ledger.rows import CHUNK, WHOLE, chunked, entry_of, in_state
 from syncer.ledger.tables import entries
 from syncer.ledger.upkeep import AFRESH, UNSTORED
 
@@ -41,7 +41,7 @@ def unchecked(
     it: what the run itself has looked at carries `run` and is in neither.
     """
     at = entries.c.checked_at
-    query = sa.select(entries).where(_STORED, entries.c.fault.is_(None), at > run if ahead else at < run)
+    query = WHOLE.where(_STORED, entries.c.fault.is_(None), at > run if ahead else at < run)
     if after is not None:
         query = query.where(sa.or_(at > after[0], sa.and_(at == after[0], entries.c.id > after[1])), at >= after[0])
     rows = connection.execute(query.order_by(at, entries.c.id).limit(CHUNK))
@@ -50,7 +50,7 @@ def unchecked(
 
 def faulty(connection: sa.Connection, after: str | None) -> list[Entry]:
     """The next CHUNK stored files with a fault, by id."""
-    query = sa.select(entries).where(entries.c.fault.is_not(None), _STORED)
+    query = WHOLE.where(entries.c.fault.is_not(None), _STORED)
     if after is not None:
         query = query.where(entries.c.id > after)
     return [entry_of(row) for row in connection.execute(query.order_by(entries.c.id).limit(CHUNK))]
@@ -70,7 +70,7 @@ def owned(connection: sa.Connection, paths: Sequence[str]) -> dict[str, Entry]:
     keys = {unique_key(path): path for path in paths}
     found: dict[str, Entry] = {}
     for chunk in chunked(keys):
-        rows = connection.execute(sa.select(entries).where(entries.c.path_key.in_(chunk)))
+        rows = connection.execute(WHOLE.where(entries.c.path_key.in_(chunk)))
         found |= {keys[row.path_key]: entry_of(row) for row in rows}
     return found
 
@@ -84,7 +84,7 @@ def missing_sizes(connection: sa.Connection, sizes: Iterable[int]) -> frozenset[
 
 def missing(connection: sa.Connection, sha256: str) -> list[Entry]:
     """Missing files with these bytes, by id; CHUNK of them at most."""
-    query = sa.select(entries).where(*_MISSING, entries.c.sha256 == sha256).order_by(entries.c.id).limit(CHUNK)
+    query = WHOLE.where(*_MISSING, entries.c.sha256 == sha256).order_by(entries.c.id).limit(CHUNK)
     return [entry_of(row) for row in connection.execute(query)]
 
 

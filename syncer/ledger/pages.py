@@ -1,4 +1,4 @@
-"""Taking in a page of the listing: one read of what is known, one bulk upsert of what is now."""
+"""Taking in a page of the listing: one read of what is known, one bulk upsert of what is new."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,26 +8,37 @@ import sqlalchemy as sa
 
 from syncer.core.lifecycle import Known, merge_link, on_listed
 from syncer.core.model import Job, Sighting, State
-from syncer.ledger.engine import upsert
+from syncer.ledger.engine import merge, upsert
 from syncer.ledger.rows import chunked, link_of, link_values
-from syncer.ledger.tables import clean, entries
+from syncer.ledger.tables import clean, entries, sightings
 
 _ONCE = frozenset({"first_seen_at"})
-_KNOWN = [
-    entries.c[name]
-    for name in ("id", "state", "link", "link_expires_at", "link_estimated", "last_error", "tries", "seen_pass")
-]
+_WRITTEN = (
+    "name", "status", "created_at", "link", "link_expires_at", "link_estimated", "state", "last_error", "tries",
+)  # fmt: skip
+_FIRST = 2  # of them, in a row of `_KNOWN`
+_KNOWN = sa.select(
+    entries.c.id, sightings.c.seen_pass, *(entries.c[name] for name in _WRITTEN)
+).select_from(entries.outerjoin(sightings, sightings.c.id == entries.c.id))  # fmt: skip
 
 
-def record(connection: sa.Connection, pass_id: int, sightings: Sequence[Sighting], at: datetime) -> frozenset[str]:
-    """Take in one page; the ids that this pass had not listed before. An id that comes twice counts as it came last."""
-    page = {clean(sighting.job.id): sighting for sighting in sightings}
-    known = _known(connection, page)
-    rows = [_row(job_id, sighting, known.get(job_id), at, pass_id) for job_id, sighting in page.items()]
+def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at: datetime) -> frozenset[str]:
+    """Take in one page; the ids that this pass had not listed before. An id that comes twice counts as it came last.
+
+    An entry that the page tells nothing new of is not written, only noted as seen.
+    """
+    listed = {clean(sighting.job.id): sighting for sighting in page}
+    known = _known(connection, listed)
+    rows = [
+        row
+        for job_id, sighting in listed.items()
+        if not _is_as_known(row := _row(job_id, sighting, known.get(job_id), at), known.get(job_id))
+    ]
     upsert(connection, entries, rows, once=_ONCE)
+    _note(connection, listed, pass_id, at)
     return frozenset(
         sighting.job.id
-        for job_id, sighting in page.items()
+        for job_id, sighting in listed.items()
         if job_id not in known or known[job_id].seen_pass != pass_id
     )
 
@@ -35,11 +46,24 @@ def record(connection: sa.Connection, pass_id: int, sightings: Sequence[Sighting
 def _known(connection: sa.Connection, ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
     found: dict[str, sa.Row[Any]] = {}
     for chunk in chunked(ids):
-        found |= {row.id: row for row in connection.execute(sa.select(*_KNOWN).where(entries.c.id.in_(chunk)))}
+        found |= {row[0]: row for row in connection.execute(_KNOWN.where(entries.c.id.in_(chunk)))}
     return found
 
 
-def _row(job_id: str, sighting: Sighting, old: sa.Row[Any] | None, at: datetime, pass_id: int) -> dict[str, Any]:
+def _note(connection: sa.Connection, ids: Iterable[str], pass_id: int, at: datetime) -> None:
+    """Entries seen in this pass, at this moment."""
+    for chunk in chunked(ids):
+        seen = sa.select(
+            entries.c.id, sa.literal(pass_id), sa.literal(at, sightings.c.seen_at.type)
+        ).where(entries.c.id.in_(chunk))  # fmt: skip
+        merge(connection, sightings, seen)
+
+
+def _is_as_known(row: dict[str, Any], old: sa.Row[Any] | None) -> bool:
+    return old is not None and all(row[name] == old[at] for at, name in enumerate(_WRITTEN, start=_FIRST))
+
+
+def _row(job_id: str, sighting: Sighting, old: sa.Row[Any] | None, at: datetime) -> dict[str, Any]:
     job = sighting.job
     known = Known(State(old.state), link_of(old)) if old is not None else None
     state = on_listed(known, sighting, at)
@@ -57,8 +81,6 @@ def _row(job_id: str, sighting: Sighting, old: sa.Row[Any] | None, at: datetime,
         "last_error": _error(job, state, old),
         "tries": 0 if old is None or came_back else old.tries,
         "first_seen_at": at,
-        "last_seen_at": at,
-        "seen_pass": pass_id,
     }
 
 

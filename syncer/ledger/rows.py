@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from syncer.core.model import Entry, Fault, Link, Promise, RemoteStatus, State, StoredFile
-from syncer.ledger.tables import clean, entries
+from syncer.ledger.tables import clean, entries, sightings
 
 T = TypeVar("T")
 
@@ -17,6 +17,12 @@ CHUNK = 500
 
 FEW = 5000
 """Entries in a state, up to which `page_after` looks them up by that state."""
+
+SEEN_AT = sa.select(sightings.c.seen_at).where(sightings.c.id == entries.c.id).scalar_subquery().label("last_seen_at")
+"""When an entry was last listed, as a column of it."""
+
+WHOLE = sa.select(entries, SEEN_AT)
+"""Rows for `entry_of`."""
 
 # Two days off the ends of the calendar: a server tells moments in its own time zone.
 _FIRST = datetime(1, 1, 3, tzinfo=UTC)
@@ -108,14 +114,14 @@ def page_after(
 
     `few` says whether to find them by state (see `are_few`): right either way, but no database knows which is quick.
     """
-    query = sa.select(entries).order_by(entries.c.id).limit(CHUNK)
+    query = WHOLE.order_by(entries.c.id).limit(CHUNK)
     key = sa.func.coalesce(entries.c.id, "") if few else entries.c.id
     if after is not None:
         query = query.where(key > after)
     if states:
         query = query.where(entries.c.state.in_([str(state) for state in states]) if few else in_state(*states))
     if seen_pass is not None:
-        query = query.where(entries.c.seen_pass == seen_pass)
+        query = query.where(entries.c.id.in_(_seen_in(seen_pass)))
     return [entry_of(row) for row in connection.execute(query)]
 
 
@@ -123,7 +129,7 @@ def find(connection: sa.Connection, ids: Sequence[str]) -> list[Entry]:
     """Those of `ids` that the ledger knows, in the order asked for."""
     found: list[Entry] = []
     for chunk in chunked(dict.fromkeys(map(clean, ids))):
-        rows = connection.execute(sa.select(entries).where(entries.c.id.in_(chunk)))
+        rows = connection.execute(WHOLE.where(entries.c.id.in_(chunk)))
         by_id = {row.id: entry_of(row) for row in rows}
         found += (by_id[i] for i in chunk if i in by_id)
     return found
@@ -132,16 +138,26 @@ def find(connection: sa.Connection, ids: Sequence[str]) -> list[Entry]:
 def counts(connection: sa.Connection, seen_pass: int | None = None) -> dict[State, int]:
     """How many entries stand in each state; only those that `seen_pass` listed, if given."""
     query = sa.select(entries.c.state, sa.func.count()).group_by(entries.c.state)
-    if seen_pass is not None:
-        query = query.where(entries.c.seen_pass == seen_pass)
+    if seen_pass is not None and not _saw_all(connection, seen_pass):
+        query = query.where(entries.c.id.in_(_seen_in(seen_pass)))
     return dict.fromkeys(State, 0) | {State(state): count for state, count in connection.execute(query)}
+
+
+def _seen_in(seen_pass: int) -> sa.Select[tuple[str]]:
+    return sa.select(sightings.c.id).where(sightings.c.seen_pass == seen_pass)
+
+
+def _saw_all(connection: sa.Connection, seen_pass: int) -> bool:
+    """Whether a pass listed every entry there is: the usual case, which an index can answer for."""
+    seen = sa.select(sa.func.count()).select_from(_seen_in(seen_pass).subquery()).scalar_subquery()
+    every = sa.select(sa.func.count()).select_from(entries).scalar_subquery()
+    return bool(connection.scalar(sa.select(seen == every)))
 
 
 def failures(connection: sa.Connection, limit: int) -> list[Entry]:
     """Up to `limit` pending entries that carry an error, by id."""
     query = (
-        sa.select(entries)
-        .where(entries.c.state == State.PENDING, entries.c.last_error.is_not(None))
+        WHOLE.where(entries.c.state == State.PENDING, entries.c.last_error.is_not(None))
         .order_by(entries.c.id)
         .limit(limit)
     )

@@ -64,8 +64,6 @@ entries = sa.Table(
     sa.Column("link_expires_at", UtcDateTime),
     sa.Column("link_estimated", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("first_seen_at", UtcDateTime),
-    sa.Column("last_seen_at", UtcDateTime),
-    sa.Column("seen_pass", sa.Integer),  # the pass that listed it last
     # Where it stands.
     sa.Column("state", SafeText, nullable=False),
     sa.Column("due_by", UtcDateTime, nullable=False),  # the order of fetching: see rows.due_by
@@ -107,6 +105,15 @@ entries = sa.Table(
         sqlite_where=sa.text("fault IS NOT NULL"),
         postgresql_where=sa.text("fault IS NOT NULL"),
     ),
+)
+
+sightings = sa.Table(
+    "sightings",
+    metadata,
+    sa.Column("id", SafeText, primary_key=True),  # of the entry
+    sa.Column("seen_pass", sa.Integer, nullable=False),  # the pass that listed it last
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 LISTING_COUNTS = ("pages", "listed", "malformed")
