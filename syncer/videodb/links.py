@@ -53,7 +53,8 @@ def _values(url: str) -> Values:
         name, _, value = pair.partition("=")
         name = (unquote_plus(name) if "%" in name else name).lower()
         if name in _KNOWN and len(value) <= _MAX_VALUE:
-            found.setdefault(name, []).append(unquote_plus(value).strip())
+            is_quoted = "%" in value or "+" in value
+            found.setdefault(name, []).append((unquote_plus(value) if is_quoted else value).strip())
     return found
 
 
