@@ -96,7 +96,7 @@ class Fetching:
             file = stored_file(path, partial.size, digests["sha256"], promise, self._parts.clock.now())
         except FetchError as error:
             gauge.stop(partial.size)
-            if not error.keep_partial or self._is_hopeless(claim, error, partial.size):
+            if not error.keep_partial:
                 gauge.stop(0)
                 await partial.discard()
             raise
@@ -105,24 +105,31 @@ class Fetching:
         await self._parts.destination.enlist(claim.entry.id, claim.entry.name, file)
         return Stored(file)
 
-    def _is_hopeless(self, claim: Claim, error: FetchError, on_disk: int) -> bool:
-        """Whether a storage has refused to go on with a partial for so long that only a new start can help."""
-        fruitless = claim.entry.tries >= min(FRUITLESS, self._rules.policy.tries)
-        return isinstance(error, NotTheFile) and on_disk > 0 and fruitless
+    def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
+        """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
+
+        The partial makes way only for a good answer to that: a page that comes to everything costs no byte.
+        """
+        try:
+            return resume.judge(asked, claim.entry.promise, answer)
+        except NotTheFile as error:
+            if asked.is_whole or claim.entry.tries < min(FRUITLESS, self._rules.policy.tries):
+                raise
+            return resume.AskAgain(error.message)
 
     async def _fill(self, claim: Claim, link: Link, partial: Partial, gauge: Gauge) -> tuple[Promise, str]:
         """Bring the partial to its full length; what was promised of it, and the path reserved for it."""
-        held = claim.entry.promise
-        asked = resume.ask(partial.size, held)
+        asked = resume.ask(partial.size, claim.entry.promise)
         async with self._parts.fetcher.open(link, asked) as exchange:
-            verdict = resume.judge(asked, held, exchange.answer)
+            verdict = self._judge(claim, asked, exchange.answer)
             if not isinstance(verdict, resume.AskAgain):
                 return await self._pour(claim, link, partial, (exchange, verdict), gauge)
-        self._restarted(claim, verdict.reason)
+        reason = verdict.reason
         async with self._parts.fetcher.open(link, resume.Ask()) as exchange:
             verdict = resume.judge(resume.Ask(), Promise(), exchange.answer)
             if isinstance(verdict, resume.AskAgain):
                 raise NotTheFile(f"{exchange.answer.host}: {verdict.reason}.")
+            self._restarted(claim, reason)
             return await self._pour(claim, link, partial, (exchange, verdict), gauge)
 
     async def _pour(
