@@ -1,72 +1,274 @@
 """The due entries of a pass in memory, and every decision about them. Pure: told what happens, asked what to do."""
 
-import heapq
+import math
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
-from syncer.core.planner.select import forecast
+from syncer.core.planner.board import Board
+from syncer.core.planner.rows import Place
+from syncer.core.planner.sharing import POORER, fewest, width
 from syncer.core.planner.task import Outlook, Prefer, Task
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
-_Key = tuple[bool, float, str]
+_BRIEF: Final = 0.2  # seconds: what ends so soon makes way for nothing
+_SOON: Final = 0.5  # seconds until a decision under pressure is looked at again
+_CALM: Final = 5.0  # and without pressure
+_LINK_LIFE: Final = 24 * 3600.0  # seconds
+_SHARE: Final = 4  # one start, or one slot, in so many is for entries that must ask for a link first
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do now. `ahead` may be claimed already, being next; what is in `stop` yields and keeps what it has."""
+
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
+    look_again: float | None = None  # seconds after which to ask anew, if nothing happens before
+    pressed: bool = False  # not everything could have its turn at once without making something late
 
 
 class Planner:
-    """Holds what is due, what runs, and what was given up. Adding, removing and deciding cost O(log n) each."""
+    """Holds what is due, what runs, and what was given up; each call costs O(log n), amortised.
 
-    def __init__(self, *, prefer: Prefer = Prefer.FILES, sizes: Sizes | None = None) -> None:
-        self._prefer = prefer
-        self.sizes = sizes or Sizes()
-        self._tasks: dict[str, Task] = {}
-        self._running: set[str] = set()
-        self._queue: list[_Key] = []
+    Who is kept is the choice of `select.late_ones`, see there for what is optimal. Those kept run by earliest
+    deadline, which loses none of a set that fits one line (J. R. Jackson, 1955). Where it takes several transfers to
+    fill the line, one that must begin now to make it goes first (EDZL: S. Cho, S.-K. Lee, A. Han, K.-J. Lin, 2002);
+    there that is a heuristic, as everything is while sizes are estimates.
+
+    What was given up runs where the line has room for it. What has no link, or a dead one, gets a share of the slots:
+    only the API and the storage can say what becomes of it. So every entry has its turn in the end.
+    The same calls in the same order give the same decisions.
+    """
+
+    def __init__(self, now: datetime, *, prefer: Prefer = Prefer.FILES, sizes: Sizes | None = None) -> None:
+        self._origin = now
+        self._at = 0.0  # seconds from the origin, as last told
+        self._board = Board(prefer, sizes or Sizes())
+        self._rows = self._board.rows
+        self._running: set[int] = set()
+        self._turn = 0
 
     def __len__(self) -> int:
         """How many it holds, running ones included."""
-        return len(self._tasks)
+        return len(self._rows)
 
     def __contains__(self, job_id: str) -> bool:
-        return job_id in self._tasks
+        return job_id in self._rows.number
+
+    @property
+    def sizes(self) -> Sizes:
+        """What is known of the sizes of files."""
+        return self._board.sizes
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left that this pass should try, or wait for.
+
+        What the storage ordered an earlier pass to wait for is taken if its moment comes, and not waited for.
+        """
+        return not self._running and len(self._rows) == self._board.ordered
+
+    # --- what happens ---
 
     def add(self, tasks: Iterable[Task]) -> None:
         """Take these in, or anew where they are held already: a later deadline competes again."""
+        rows, board, at = self._rows, self._board, self._at
+        guess = board.guess()
         for task in tasks:
-            self._tasks[task.id] = task
-            if task.id not in self._running:
-                heapq.heappush(self._queue, _key(task))
+            known = task.id in rows.number
+            row = rows.take(task.id)
+            end = self._death(task.deadline)
+            if known:
+                board.lift(row)
+                if rows.deadline[row] != end:
+                    board.forgive(row)
+            rows.deadline[row] = end
+            rows.has_link[row] = task.has_link
+            rows.not_before[row] = -math.inf if task.not_before is None else self._seconds(task.not_before)
+            rows.ordered[row] = task.ordered
+            if task.size is not None:
+                rows.size[row] = task.size
+            rows.on_disk[row] = max(task.on_disk, rows.on_disk[row])
+            if rows.size[row] < 0 and not rows.on_disk[row]:
+                rows.load[row] = guess
+            else:
+                board.weigh(row)
+            board.put(row, at)
 
-    def remove(self, job_id: str) -> None:
-        """It is no longer due: stored, lost, followed, or parked for this pass."""
-        self._tasks.pop(job_id, None)
-        self._running.discard(job_id)
+    def renewed(self, job_id: str, deadline: datetime | None) -> None:
+        """A relink gave a link that dies then: what was given up competes again."""
+        row = self._rows.number.get(job_id)
+        if row is None:
+            return
+        self._board.lift(row)
+        self._rows.deadline[row] = self._death(deadline)
+        self._rows.has_link[row] = True
+        self._board.forgive(row)
+        self._board.put(row, self._at)
 
     def learn(self, job_id: str, size: int) -> None:
         """The storage told the size of the whole file, in bytes."""
-        if job_id in self._tasks:
-            self.sizes.add(size)
-            self._tasks[job_id] = replace(self._tasks[job_id], size=size)
+        row = self._rows.number.get(job_id)
+        if row is not None and self._rows.size[row] != size:
+            if self._rows.size[row] < 0:
+                self.sizes.add(size)
+            self._rows.size[row] = size
+            self._board.reweigh(row)
 
-    def renewed(self, job_id: str, deadline: datetime | None) -> None:
-        """A relink gave a link that dies later: what was given up competes again."""
-        if job_id in self._tasks:
-            self.add([replace(self._tasks[job_id], deadline=deadline, has_link=True)])
+    def arrived(self, job_id: str, on_disk: int) -> None:
+        """So many bytes of the file are here now."""
+        row = self._rows.number.get(job_id)
+        if row is not None:
+            self._rows.on_disk[row] = on_disk
+            self._board.reweigh(row)
 
-    def given_up(self, now: datetime, limit: int) -> list[str]:
-        """Those that cannot make it under the link they have, the first to die first: a relink may save them."""
-        dying = [t for t in self._tasks.values() if t.has_link and t.deadline is not None and t.deadline <= now]
-        return [t.id for t in sorted(dying, key=_key)[:limit]]
+    def remove(self, job_id: str) -> None:
+        """It is no longer due: stored, lost, followed, or parked for this pass."""
+        row = self._rows.number.get(job_id)
+        if row is not None:
+            self._running.discard(row)
+            self._board.remove(row)
 
-    def unmeasured(self, limit: int) -> list[str]:
+    def again(self, job_id: str, not_before: datetime | None = None) -> None:
+        """It runs no longer and is due again, at once or from a moment on."""
+        row = self._rows.number.get(job_id)
+        if row is not None:
+            self._running.discard(row)
+            self._rows.not_before[row] = -math.inf if not_before is None else self._seconds(not_before)
+            self._rows.ordered[row] = False
+            self._board.rest(row, self._at)
+
+    def yielded(self, job_id: str) -> None:
+        """It was stopped to make way, and keeps what it has."""
+        row = self._rows.number.get(job_id)
+        if row is not None:
+            self._running.discard(row)
+            self._board.count_yield(row)
+            self._board.rest(row, self._at)
+
+    # --- what to do ---
+
+    def decide(self, now: datetime, line: Line, slots: int, *, ahead: int = 0) -> Decision:
+        """Which to start and which to stop, with so many transfers at once; up to `ahead` more to claim meanwhile.
+
+        What it says to start counts as running from here on, until `remove`, `again` or `yielded`.
+        """
+        at, rows = self._tell_time(now), self._rows
+        self._board.bring_up(at, line)
+        heads = self._heads(at, line, slots + ahead)
+        first = heads[:slots]
+        wide = width([rows.load[r] for r in first], [rows.deadline[r] - at for r in first], line, slots)
+        chosen = heads[:wide]
+        stop = self._to_stop(chosen, line, slots)
+        start = self._to_start(chosen, line, slots)
+        pressed = wide < len(first) or bool(stop)
+        for row in start:
+            rows.busy[row] = 1
+            self._running.add(row)
+        for row in stop:
+            rows.busy[row] = 2  # and is not asked twice
+        spare = [] if pressed else [row for row in heads if not rows.busy[row]][:ahead]
+        return Decision(self._ids(start), self._ids(stop), self._ids(spare), self._look_again(line, pressed), pressed)
+
+    def next_moment(self) -> datetime | None:
+        """When the next entry that was put off comes due; None if none will."""
+        moment = self._board.next_moment()
+        return None if moment is None else self._origin + timedelta(seconds=moment)
+
+    def given_up(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Those that cannot make it under the link they have, the first to die first: a relink may save them.
+
+        Each is named once; once more if it is given up again under another link.
+        """
+        self._tell_time(now)
+        return self._ids(self._board.unasked(limit))
+
+    def unmeasured(self, limit: int) -> tuple[str, ...]:
         """Waiting ones whose size nobody has told, the most pressing first: a request for one byte may tell it."""
-        waiting = [t for t in self._tasks.values() if t.size is None and t.has_link and t.id not in self._running]
-        return [t.id for t in heapq.nsmallest(limit, waiting, key=_key)]
+        rows = self._rows
+        soon = self._board.timeline.first(20 * limit + len(self._running))
+        return self._ids([row for row in soon if rows.size[row] < 0 and not rows.busy[row]][:limit])
 
     def outlook(self, line: Line, now: datetime) -> Outlook:
-        """What becomes of everything held if all goes on as measured."""
-        return forecast(self._tasks.values(), line, now, sizes=self.sizes, prefer=self._prefer)
+        """What becomes of everything held if all goes on as measured. O(1), but for what is at risk: O(log n)."""
+        return self._board.outlook(self._tell_time(now), line, self._origin)
 
+    # --- how it is decided ---
 
-def _key(task: Task) -> _Key:
-    return task.has_link, task.deadline.timestamp() if task.deadline else float("inf"), task.id
+    def _heads(self, at: float, line: Line, count: int) -> list[int]:
+        """The next of those kept, in the order of their turns."""
+        timeline = self._board.timeline
+        first = timeline.first(count)
+        if line.lanes <= 1:
+            return first
+        return list(dict.fromkeys([*timeline.due_to_begin(at + _SOON, count), *first]))[:count]
+
+    def _to_stop(self, chosen: list[int], line: Line, slots: int) -> list[int]:
+        """Running ones that take from the line what others need to make it."""
+        if line.total is None:
+            return []
+        rows, ours, held = self._rows, set(chosen), 0.0
+        filled = len(chosen) >= fewest(line, slots)
+        stop: list[int] = []
+        for row in sorted(self._running - ours):
+            takes = rows.load[row] / line.total
+            if rows.busy[row] != 1 or takes <= _BRIEF:
+                continue
+            if rows.place[row] == Place.GIVEN_UP:
+                stop += [row] if filled else []
+            elif rows.on_line[row]:
+                # Out of its turn, it goes on if everything before it can wait until it is through.
+                if self._board.timeline.slack_before(row, self._at) >= held + takes / POORER:
+                    held += takes / POORER
+                else:
+                    stop.append(row)
+        return stop
+
+    def _to_start(self, chosen: list[int], line: Line, slots: int) -> list[int]:
+        """Fill the free slots: those kept, a share for those that must ask for a link, what was given up last."""
+        rows, board = self._rows, self._board
+        room = slots - len(self._running)
+        asking = sum(rows.place[row] == Place.ASKING for row in self._running)
+        kept = sum(bool(rows.on_line[row]) for row in self._running)
+        waiting = [row for row in chosen if not rows.busy[row]][: max(0, len(chosen) - kept)]
+        waiting.reverse()
+        start: list[int] = []
+        while len(start) < room:
+            self._turn += 1
+            may_ask = not waiting or (self._turn % _SHARE == 0 and asking < max(1, slots // _SHARE))
+            if may_ask and (row := board.pop_asking()) is not None:
+                asking += 1
+            elif waiting:
+                row = waiting.pop()
+                kept += 1
+            elif kept < fewest(line, slots) and (row := board.pop_given_up()) is not None:
+                kept += 1
+            else:
+                break
+            start.append(row)
+        return start
+
+    def _look_again(self, line: Line, pressed: bool) -> float | None:  # noqa: FBT001 - what it is follows from its name
+        moment = self._board.next_moment(ordered=True)
+        soonest = math.inf if moment is None else max(0.0, moment - self._at)
+        if self._running and len(self._rows) > len(self._running):
+            soonest = min(soonest, _SOON if pressed or line.total is None else _CALM)
+        return None if soonest == math.inf else soonest
+
+    def _tell_time(self, now: datetime) -> float:
+        self._at = max(self._at, self._seconds(now))
+        return self._at
+
+    def _seconds(self, moment: datetime) -> float:
+        return (moment - self._origin).total_seconds()
+
+    def _death(self, deadline: datetime | None) -> float:
+        """Where nothing says when a link dies it is taken to live a day: so even such a one has its turn."""
+        return self._at + _LINK_LIFE if deadline is None else self._seconds(deadline)
+
+    def _ids(self, rows: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self._rows.id[row] for row in rows)

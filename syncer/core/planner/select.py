@@ -2,103 +2,119 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from syncer.core.planner.task import Outlook, Prefer, Task
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
-MOST_NAMED = 1000
+MOST_NAMED: Final = 1000
 """The most lost ids an outlook names; its counts are always whole."""
+
+_ROWS: Final = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Positions in the sequence selected from, both by deadline."""
+class Files:
+    """Columns by row: bytes to come, the second each link dies in, and, where bytes count, those of the whole file."""
 
-    kept: list[int]
-    given_up: list[int]
+    load: Sequence[float]
+    deadline: Sequence[float]
+    worth: Callable[[int], float]
 
 
-def select(loads: Sequence[float], until: Sequence[float], line: Line, prefer: Prefer = Prefer.FILES) -> Selection:
-    """Which of some files to bring, given the bytes each lacks and the seconds until its link dies.
+def late_ones(rows: Iterable[int], files: Files, now: float, line: Line, prefer: Prefer = Prefer.FILES) -> set[int]:
+    """Those of `rows`, given by deadline, to give up so that the others are in time.
 
-    Files on one shared line: the most that can be saved, exactly (J. M. Moore, 1968, the rule of T. J. Hodgson: by
-    deadline, and whenever one comes late the largest so far is given up). On several lines, where one transfer cannot
-    fill the line, the same rule is a heuristic, and what cannot arrive in time even alone is given up first: the
-    problem is NP-hard (E. L. Lawler, 1983). The most bytes are a knapsack: exact only in pseudo-polynomial time
-    (E. L. Lawler and J. M. Moore, 1969), so here too a heuristic: see `_for_bytes`.
+    Files on one shared line: as few as can be, exactly (J. M. Moore, 1968, by T. J. Hodgson's rule: in the order of
+    deadlines, and whenever one comes late the largest so far is given up). Where it takes several transfers to fill
+    the line the same rule is a heuristic, and what cannot be in time even by itself is given up at once: that problem
+    is NP-hard (E. L. Lawler, 1983). The most bytes are a knapsack, exact only in pseudo-polynomial time (E. L. Lawler
+    and J. M. Moore, 1969), so there too a heuristic: of the files whose absence is enough the one worth least goes,
+    and where none is enough the one that takes most for its worth. Estimated sizes make a heuristic of all of it.
     """
-    by_deadline = sorted(range(len(loads)), key=lambda i: (until[i], i))
     if line.total is None:
-        return Selection(by_deadline, [])
+        return set()
     alone = line.connection or line.total
-    possible = [i for i in by_deadline if loads[i] <= alone * until[i]]
-    gone = _for_bytes if prefer is Prefer.BYTES else _for_files
-    dropped = gone(possible, loads, until, line.total) | set(by_deadline).difference(possible)
-    return Selection([i for i in by_deadline if i not in dropped], [i for i in by_deadline if i in dropped])
+    hopeless = set[int]()
+    rule = _ByWorth(files) if prefer is Prefer.BYTES else _BySize(files)
+    total, load, deadline = 0.0, files.load, files.deadline
+    for row in rows:
+        left = deadline[row] - now
+        if load[row] > alone * left + 1.0:
+            hopeless.add(row)
+            continue
+        rule.take(row)
+        total += load[row]
+        while total > line.total * left + 1.0:
+            dropped = rule.drop(total - line.total * left)
+            total -= load[dropped]
+            hopeless.add(dropped)
+    return hopeless
 
 
-def _for_files(possible: list[int], loads: Sequence[float], until: Sequence[float], rate: float) -> set[int]:
-    largest: list[tuple[float, int]] = []
-    dropped, total = set[int](), 0.0
-    for i in possible:
-        heapq.heappush(largest, (-loads[i], -i))
-        total += loads[i]
-        while total > rate * until[i]:
-            load, position = heapq.heappop(largest)
-            total += load
-            dropped.add(-position)
-    return dropped
+class _BySize:
+    """The largest goes; the last of equals."""
+
+    def __init__(self, files: Files) -> None:
+        self._load = files.load
+        self._heap: list[int] = []
+
+    def take(self, row: int) -> None:
+        # Load and row in one number: a million pairs would take three times the room.
+        heapq.heappush(self._heap, -(round(self._load[row]) * _ROWS + row))
+
+    def drop(self, _excess: float) -> int:
+        return -heapq.heappop(self._heap) % _ROWS
 
 
-def _for_bytes(possible: list[int], loads: Sequence[float], until: Sequence[float], rate: float) -> set[int]:
-    """Where a file comes late, the smallest of those whose absence is enough goes; where none is, the largest."""
-    classes: dict[int, list[tuple[float, int]]] = {}
-    dropped, total = set[int](), 0.0
-    for i in possible:
-        heapq.heappush(classes.setdefault(math.frexp(loads[i])[1], []), (loads[i], i))
-        total += loads[i]
-        while (excess := total - rate * until[i]) > 0:
-            enough = [c for c, held in classes.items() if held and held[0][0] >= excess]
-            position = heapq.heappop(classes[min(enough)])[1] if enough else _pop_largest(classes)
-            total -= loads[position]
-            dropped.add(position)
-    return dropped
+class _ByWorth:
+    """By octaves of size, each with the file worth least on top."""
 
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._octaves: dict[int, list[tuple[float, int]]] = {}
 
-def _pop_largest(classes: dict[int, list[tuple[float, int]]]) -> int:
-    held = classes[max(c for c, held in classes.items() if held)]
-    largest = max(held)
-    held.remove(largest)
-    heapq.heapify(held)
-    return largest[1]
+    def take(self, row: int) -> None:
+        octave = math.frexp(self._files.load[row])[1]
+        heapq.heappush(self._octaves.setdefault(octave, []), (self._files.worth(row), row))
+
+    def drop(self, excess: float) -> int:
+        load = self._files.load
+        tops = [(held[0], octave) for octave, held in self._octaves.items() if held]
+        enough = [top for top in tops if load[top[0][1]] >= excess]
+        if enough:
+            _, octave = min(enough)
+        else:
+            _, octave = max(tops, key=lambda top: (load[top[0][1]] / max(1.0, top[0][0]), load[top[0][1]]))
+        return heapq.heappop(self._octaves[octave])[1]
 
 
 def forecast(
     tasks: Iterable[Task], line: Line, now: datetime, *, sizes: Sizes | None = None, prefer: Prefer = Prefer.FILES
 ) -> Outlook:
     """What becomes of `tasks` if everything is fetched from `now` on as the planner would have it."""
-    held, sizes = list(tasks), sizes or Sizes()
+    held, sizes = sorted(tasks, key=lambda task: seconds_left(task, now)), sizes or Sizes()
     loads = [expected_load(task, sizes) for task in held]
-    until = [seconds_left(task, now) for task in held]
-    chosen = select(loads, until, line, prefer)
+    left = [seconds_left(task, now) for task in held]
+    files = Files(loads, left, lambda i: loads[i] + held[i].on_disk)
+    lost = late_ones(range(len(held)), files, 0.0, line, prefer)
     slower = replace(line, total=max(1.0, line.total - line.spread)) if line.total is not None else line
-    sure = set(select(loads, until, slower, prefer).kept)
-    ahead = [task.deadline for task in held if task.deadline is not None and task.deadline > now]
-    load = sum(loads[i] for i in chosen.kept)
+    unsure = late_ones(range(len(held)), files, 0.0, slower, prefer) - lost
+    load = sum(loads[i] for i in range(len(held)) if i not in lost)
     return Outlook(
         files=len(held),
         bytes=round(sum(loads)),
         unknown_sizes=sum(task.size is None for task in held),
-        saved=len(chosen.kept),
-        at_risk=sum(i not in sure for i in chosen.kept),
-        lost=len(chosen.given_up),
-        lost_bytes=round(sum(loads[i] for i in chosen.given_up)),
-        lost_ids=tuple(held[i].id for i in chosen.given_up[:MOST_NAMED]),
-        earliest=min(ahead, default=None),
+        saved=len(held) - len(lost),
+        at_risk=len(unsure),
+        lost=len(lost),
+        lost_bytes=round(sum(loads[i] for i in lost)),
+        lost_ids=tuple(held[i].id for i in sorted(lost)[:MOST_NAMED]),
+        earliest=next((t.deadline for t in held if t.deadline is not None and t.deadline > now), None),
         seconds=load / line.total if line.total else None,
     )
 

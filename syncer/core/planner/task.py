@@ -35,7 +35,7 @@ class Outlook:
     bytes: int = 0  # still to come over the wire
     unknown_sizes: int = 0  # files whose size is estimated in `bytes`
     saved: int = 0  # files that arrive in time
-    at_risk: int = 0  # of those saved, the ones lost if the line were slower by its spread, or a size is a guess
+    at_risk: int = 0  # of those saved, the ones lost if the line were slower by its spread
     lost: int = 0  # files whose link dies first; a relink may still save them
     lost_bytes: int = 0
     lost_ids: tuple[str, ...] = ()  # the first of them by deadline, up to a bound

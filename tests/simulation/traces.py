@@ -1,0 +1,131 @@
+"""Random accounts of files, deadlines and lines; and what could have been saved by one who knew it all beforehand."""
+
+import heapq
+import math
+import random
+from dataclasses import dataclass, replace
+
+MB = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One job: bytes, and the seconds in which it is listed and its link dies."""
+
+    id: str
+    size: int
+    deadline: float
+    listed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The line: from each moment on (seconds) so many bytes a second; `alone` is the most one connection gets."""
+
+    steps: tuple[tuple[float, float], ...]
+    alone: float = math.inf
+
+    def rate(self, at: float) -> float:
+        return next(rate for begin, rate in reversed(self.steps) if begin <= at)
+
+    def next_step(self, at: float) -> float:
+        return min((begin for begin, _ in self.steps if begin > at), default=math.inf)
+
+    def carried(self, until: float) -> float:
+        """Bytes by then."""
+        ends = [*(begin for begin, _ in self.steps[1:]), math.inf]
+        return sum(
+            max(0.0, min(end, until) - begin) * rate for (begin, rate), end in zip(self.steps, ends, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One evening: what is to be fetched, over which line, and what is told of it."""
+
+    films: tuple[Film, ...]
+    way: Way
+    sizes_told: bool = True
+    slots: int = 4
+
+
+def trace(seed: int, *, load: float, count: int | None = None, sizes_told: bool = True, drops: bool | None = None):
+    """A trace whose tightest deadline asks for `load` times what the line carries until then."""
+    rng = random.Random(seed)
+    count = count or round(10 ** rng.uniform(1, 2.6))
+    rate = 10 ** rng.uniform(0, 2) * MB
+    horizon = 10 ** rng.uniform(2.8, 4.5)  # seconds: ten minutes to nine hours
+    steps = [(0.0, rate)]
+    if rng.random() < 0.4 if drops is None else drops:
+        for begin in sorted(rng.uniform(0.05, 0.8) * horizon for _ in range(rng.randint(1, 3))):
+            steps.append((begin, steps[-1][1] * rng.uniform(0.4, 0.95)))
+    way = Way(tuple(steps))
+    sizes = _sizes(rng, count)
+    deadlines = _deadlines(rng, count, horizon)
+    order = list(range(count))
+    listing = rng.choice(["random", "latest first", "largest first", "smallest first"])
+    {
+        "random": lambda: rng.shuffle(order),
+        "latest first": lambda: order.sort(key=lambda i: -deadlines[i]),
+        "largest first": lambda: order.sort(key=lambda i: -sizes[i]),
+        "smallest first": lambda: order.sort(key=lambda i: sizes[i]),
+    }[listing]()
+    pages = rng.choice([1, 1, 3, 10])
+    films = [
+        Film(f"{place:07}", sizes[i], deadlines[i], 0.5 * (place * pages // count)) for place, i in enumerate(order)
+    ]
+    return replace(_scaled(Trace(tuple(films), way), load), sizes_told=sizes_told, slots=rng.choice([2, 4, 4, 8]))
+
+
+def _sizes(rng, count):
+    if rng.random() < 0.5:
+        spread = rng.uniform(0.4, 1.6)
+        return [max(1000, round(rng.lognormvariate(17, spread))) for _ in range(count)]
+    small, large, share = rng.uniform(1, 20), rng.uniform(100, 1000), rng.uniform(0.05, 0.5)
+    return [round(MB * (large if rng.random() < share else small) * rng.uniform(0.7, 1.3)) for _ in range(count)]
+
+
+def _deadlines(rng, count, horizon):
+    """Spread evenly, or in bursts: jobs that were made together die together."""
+    first = 0.1 * horizon
+    if rng.random() < 0.4:
+        return [rng.uniform(first, horizon) for _ in range(count)]
+    bursts = [rng.uniform(first, horizon) for _ in range(rng.randint(1, 8))]
+    return [min(horizon, max(first, rng.gauss(rng.choice(bursts), 0.01 * horizon))) for _ in range(count)]
+
+
+def _scaled(one, load):
+    """The same with sizes so that the tightest deadline asks for `load` of the line."""
+    total, most = 0.0, 0.0
+    for film in sorted(one.films, key=lambda film: film.deadline):
+        total += film.size
+        most = max(most, total / one.way.carried(film.deadline))
+    return replace(one, films=tuple(replace(f, size=max(1, round(f.size * load / most))) for f in one.films))
+
+
+def spared(one: Trace) -> float:
+    """Seconds by which everything could be held up and still be in time, fetched by deadline; negative if it cannot.
+
+    On one line with one rate after another, each deadline asks for the bytes due by then to be carried by then.
+    Films that are listed later count as if nothing could be done before: the seconds until the last page are spared.
+    """
+    last = max(film.listed for film in one.films)
+    total, least = 0.0, math.inf
+    for film in sorted(one.films, key=lambda film: film.deadline):
+        total += film.size
+        least = min(least, (one.way.carried(film.deadline) - total) / one.way.steps[0][1])
+    return least - last
+
+
+def optimum(one: Trace) -> int:
+    """The most films that can be saved, known everything beforehand: Moore and Hodgson on the bytes carried.
+
+    No policy can do better: the optimum may begin before the films are listed. For one line only.
+    """
+    largest, total = [], 0.0
+    for film in sorted(one.films, key=lambda film: film.deadline):
+        heapq.heappush(largest, -film.size)
+        total += film.size
+        if total > one.way.carried(film.deadline):
+            total += heapq.heappop(largest)
+    return len(largest)
