@@ -16,6 +16,7 @@ from syncer.core.filters import JobFilter
 from syncer.core.model import Binding
 from syncer.core.mounts import Mount, parse_mounts
 from syncer.core.naming import Naming
+from syncer.core.planner import Prefer
 from syncer.core.ports import Clock, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
@@ -284,6 +285,7 @@ def _rules(settings: Settings) -> Rules:
         naming=Naming(settings.name_template),
         jobs=_filter(settings),
         policy=RetryPolicy(tries=settings.tries),
+        prefer=Prefer(settings.prefer),
         regenerate=settings.regenerate,
         remake_patience=settings.regenerate_wait,
         max_file_size=settings.max_file_size,

@@ -53,6 +53,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    prefer: str = "files"
     regenerate: bool = False
     regenerate_wait: float = 120.0
     report: str | None = None

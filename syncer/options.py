@@ -288,6 +288,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),
     Option("until", "Only jobs created before this.", moment, "TIME"),
     Option(
+        "prefer",
+        "What counts where links die too soon for everything: the most files, or the most bytes.",
+        one_of("files", "bytes"),
+        "WHAT",
+        "files",
+    ),
+    Option(
         "regenerate",
         "Let a lost or failed job be made again, three times at most; VideoDB may bill it.",
         boolean,

@@ -71,6 +71,15 @@ class LinkRenewed:
 
     id: str
     name: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchYielded:
+    """A transfer makes way for others; what arrived of it is kept, and its turn may come again."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,7 @@ Event = (
     | BytesArrived
     | FetchRestarted
     | LinkRenewed
+    | FetchYielded
     | FileStored
     | FetchFailed
     | EntryLost

@@ -23,6 +23,7 @@ from syncer.core.model import (
     Story,
     Tally,
 )
+from syncer.core.planner import Task
 from syncer.core.resume import Answer, Ask
 from syncer.core.verify import Finding
 
@@ -330,6 +331,14 @@ class Ledger(Protocol):
 
     async def record(self, sightings: Sequence[Sighting], at: datetime) -> frozenset[str]:
         """Take in one page in bulk; the ids that this pass had not listed before."""
+        ...
+
+    def waiting(self, ids: Sequence[str] | None = None) -> AsyncIterator[list[Task]]:
+        """What this pass may try, now or from a moment on, by deadline and in chunks; only those of `ids`, if given."""
+        ...
+
+    async def sizes(self, limit: int) -> list[int]:
+        """Sizes in bytes, as far as they are known, of up to so many files."""
         ...
 
     async def due(self, at: datetime, limit: int) -> list[Entry]:

@@ -11,11 +11,23 @@ from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
 from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome, Promise, RemoteStatus, State, Stored
 from syncer.core.naming import unique_key
+from syncer.core.planner import Task
 from syncer.ledger.commits import Fenced
 from syncer.ledger.passes import Pass
 from syncer.ledger.rows import SEEN_AT, WHOLE, chunked, entry_of, in_state, link_values, promise_values
 from syncer.ledger.tables import clean, entries, passes
 
+_TASK = (
+    entries.c.id,
+    entries.c.due_by,
+    entries.c.link_expires_at,
+    entries.c.link_estimated,
+    entries.c.link.is_not(None).label("has_link"),
+    entries.c.size,
+    entries.c.created_at,
+    entries.c.not_before,
+    entries.c.ordered,
+)
 _OPEN = (entries.c.state == State.PENDING, entries.c.parked == sa.false())
 
 
@@ -27,6 +39,48 @@ def due(connection: sa.Connection, at: datetime, limit: int) -> list[Entry]:
         .limit(limit)
     )
     return planner.order(entry_of(row) for row in connection.execute(query))
+
+
+def waiting(
+    connection: sa.Connection, after: tuple[datetime, str] | None, ids: Sequence[str] | None, limit: int
+) -> tuple[list[Task], tuple[datetime, str] | None]:
+    """The next `limit` of what may be tried in this pass behind `after`, by deadline, and where to go on from.
+
+    Of `ids` only, if given: then all of them at once.
+    """
+    if ids is not None:
+        return [_task_of(row) for chunk in chunked(ids) for row in connection.execute(_of(chunk))], None
+    query = sa.select(*_TASK).where(*_OPEN)
+    if after is not None:
+        moment, job_id = after
+        further = sa.or_(entries.c.due_by > moment, entries.c.id > job_id)
+        query = query.where(entries.c.due_by >= moment, further)
+    rows = list(connection.execute(query.order_by(entries.c.due_by, entries.c.id).limit(limit)))
+    return [_task_of(row) for row in rows], (rows[-1].due_by, rows[-1].id) if len(rows) == limit else None
+
+
+def _of(ids: Sequence[str]) -> sa.Select[Any]:
+    by_id = sa.select(*_TASK).where(entries.c.id.in_(list(map(clean, ids))), in_state(State.PENDING))
+    return by_id.where(entries.c.parked == sa.false())
+
+
+def _task_of(row: sa.Row[Any]) -> Task:
+    return Task(
+        row.id,
+        row.link_expires_at,
+        has_link=row.has_link,
+        estimated=row.link_estimated,
+        size=row.size,
+        created_at=row.created_at,
+        not_before=row.not_before,
+        ordered=row.ordered,
+    )
+
+
+def sizes(connection: sa.Connection, limit: int) -> list[int]:
+    """Sizes of up to `limit` files, of those that were stored or begun."""
+    query = sa.select(entries.c.size).where(entries.c.size.is_not(None)).limit(limit)
+    return list(connection.scalars(query))
 
 
 def next_due(connection: sa.Connection, at: datetime) -> datetime | None:

@@ -27,10 +27,13 @@ from syncer.core.model import (
     Story,
     Tally,
 )
+from syncer.core.planner import Task
 from syncer.ledger import claims, inventory, pages, passes, rows, schema, upkeep
 from syncer.ledger.commits import GroupCommit
 from syncer.ledger.engine import Place, copy_file, open_engine, place_of, problems_of, reading, translated
 from syncer.ledger.tables import ledger_info
+
+_TASKS = 5000  # due entries read at once
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,6 +91,19 @@ class SqlLedger:
     async def due(self, at: datetime, limit: int) -> list[Entry]:
         self._held()
         return await self._read(claims.due, at, limit)
+
+    async def waiting(self, ids: Sequence[str] | None = None) -> AsyncIterator[list[Task]]:
+        self._held()
+        after = None
+        while True:
+            tasks, after = await self._read(claims.waiting, after, ids, _TASKS)
+            if tasks:
+                yield tasks
+            if after is None:
+                return
+
+    async def sizes(self, limit: int) -> list[int]:
+        return await self._read(claims.sizes, limit)
 
     async def next_due(self, at: datetime) -> datetime | None:
         self._held()

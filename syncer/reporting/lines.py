@@ -9,6 +9,7 @@ from syncer.core.events import (
     Event,
     FetchFailed,
     FetchRestarted,
+    FetchYielded,
     FileStored,
     LinkRenewed,
     ListingEnded,
@@ -47,6 +48,8 @@ def _routine(event: Event) -> str | None:
             return f"{listing.jobs} jobs listed, {due} to fetch"
         case FileStored(path=path, size=size, recovered=recovered):
             return f"{'recovered' if recovered else 'stored'} {path} ({human_bytes(size)})"
+        case FetchYielded(name=name):
+            return f"{name} makes way for files that can be saved; what arrived of it is kept"
         case LinkRenewed(name=name):
             return f"new link for {name}"
         case _:

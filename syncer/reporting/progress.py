@@ -13,6 +13,7 @@ from syncer.core.events import (
     FetchFailed,
     FetchRestarted,
     FetchStarted,
+    FetchYielded,
     FileStored,
     ListingEnded,
     PageListed,
@@ -68,7 +69,7 @@ class Bars:
             case BytesArrived():
                 self._advance(event)
                 return
-            case FileStored() | FetchFailed() | FetchRestarted():
+            case FileStored() | FetchFailed() | FetchRestarted() | FetchYielded():
                 self._shut(event)
                 if self._monotonic() < self._drawn + REFRESH:
                     return
@@ -124,7 +125,7 @@ class Bars:
         start = event.offset + young.count
         return self._bar(desc=_shorten(event.name), total=event.size, initial=start, bar_format=_FILE, leave=False)
 
-    def _shut(self, event: FileStored | FetchFailed | FetchRestarted) -> None:
+    def _shut(self, event: FileStored | FetchFailed | FetchRestarted | FetchYielded) -> None:
         self._young.pop(event.id, None)
         bar = self._files.pop(event.id, None)
         if bar is not None:

@@ -1,28 +1,64 @@
-"""Hands due entries to workers, the most pressing first, for as long as the pass has any."""
+"""Hands due entries to workers as the planner decides, for as long as the pass has any."""
 
 import asyncio
-from collections import deque
+import logging
+from collections.abc import Iterable
 
-from syncer.core.model import Claim, HandBack
-from syncer.runner.parts import Parts, Rules
+from syncer.core.events import BytesArrived, Event, FetchStarted, FetchYielded, LinkRenewed
+from syncer.core.model import Claim, HandBack, Outcome, Retry
+from syncer.core.planner import Decision, Planner
+from syncer.core.ports import Observer
+from syncer.core.rates import Rates
+from syncer.runner.pace import Pace
+from syncer.runner.parts import Parts, Rules, label_of
 from syncer.runner.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+_LEARNT_FROM = 10_000
+"""Files of the ledger whose sizes tell what to expect of the others."""
+
+
+class Overhear:
+    """An Observer before an Observer: the dispatcher hears what workers tell, and everybody else does too."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.dispatcher: Dispatcher | None = None
+
+    def notify(self, event: Event) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.hear(event)
+        self._observer.notify(event)
 
 
 class Dispatcher:
-    """Keeps `workers` claims under way and as many waiting, claimed in bulk: never more in memory than that."""
+    """Keeps the planner told and does what it decides. Holds the running transfers and a few claims made ahead.
 
-    def __init__(self, parts: Parts, rules: Rules, worker: Worker) -> None:
+    Of every due entry there is a line in the planner; the entries themselves stay in the ledger until they are claimed.
+    """
+
+    def __init__(self, parts: Parts, rules: Rules, worker: Worker, pace: Pace) -> None:
         self._parts = parts
         self._rules = rules
         self._worker = worker
-        self._backlog: deque[Claim] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._pace = pace
+        self._rates = Rates()
+        self.planner = Planner(parts.clock.now(), prefer=rules.prefer, sizes=pace.sizes)
+        self._claims: dict[str, Claim] = {}  # held and not begun
+        self._running: dict[asyncio.Task[Outcome | None], Claim] = {}
+        self._on_disk: dict[str, int] = {}  # bytes here of what runs
+        self._yielding = set[str]()
+        self._offered = set[str]()  # ids the ledger is to be asked about
+        self._not_ours = set[str]()  # ids that could not be claimed
         self._news = asyncio.Event()
         self._over = asyncio.Event()  # a worker has ended
         self._listing_ended = False
+        self._last = Decision()
 
-    def wake(self) -> None:
-        """There may be new due entries."""
+    def wake(self, ids: Iterable[str]) -> None:
+        """These may be due now, or under another link."""
+        self._offered.update(ids)
         self._news.set()
 
     def listing_ended(self) -> None:
@@ -30,98 +66,164 @@ class Dispatcher:
         self._listing_ended = True
         self._news.set()
 
+    def hear(self, event: Event) -> None:
+        """What workers tell on their way: sizes, bytes and links."""
+        match event:
+            case BytesArrived(job_id, count):
+                self._rates.arrived(self._parts.clock.monotonic(), count)
+                self._on_disk[job_id] = self._on_disk.get(job_id, 0) + count
+            case FetchStarted(job_id, _, size, offset):
+                self._on_disk[job_id] = offset
+                if size is not None:
+                    self.planner.learn(job_id, size)
+                    if self._last.pressed:
+                        self._news.set()
+            case LinkRenewed(job_id, _, expires_at):
+                self.planner.renewed(job_id, expires_at)
+
     async def run(self) -> None:
         """Returns when nothing is due, running, or to be tried again in this pass.
 
         Raises what a worker raised to end the pass. However it ends, no worker is left running and no claim held.
         """
+        if not self._pace.sizes.seen:
+            for size in await self._parts.ledger.sizes(_LEARNT_FROM):
+                self._pace.sizes.add(size)
+        loading = asyncio.create_task(self._load(), name="due entries")
         try:
             while True:
                 # Asked for before looking, so that news that come between looking and waiting are not missed.
                 self._news.clear()
                 ended = self._listing_ended
-                await self._refill()
-                self._start()
-                if self._running:
-                    await self._await_change()
-                    continue
-                soonest = await self._until_next_due()
-                if ended and soonest is None:
+                if loaded := loading.done():
+                    loading.result()
+                await self._take_in()
+                decision = self._decide()
+                await self._carry_out(decision)
+                if loaded and ended and await self._is_spent():
                     return
-                await self._await_news(soonest)
+                await self._await_change(decision.look_again)
+                await self._collect()
         finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
             await self._wind_up()
 
-    async def _refill(self) -> None:
-        room = 2 * self._rules.workers - len(self._running) - len(self._backlog)
-        if room < self._rules.workers:
-            return
-        now = self._parts.clock.now()
-        due = await self._parts.ledger.due(now, room)
-        if due:
-            claims = await self._parts.ledger.claim([e.id for e in due], now, now + self._rules.lease)
-            self._backlog.extend(claims)
+    # --- what there is ---
 
-    def _start(self) -> None:
-        while self._backlog and len(self._running) < self._rules.workers:
-            claim = self._backlog.popleft()
-            task = asyncio.create_task(self._worker.work(claim), name=f"job {claim.entry.id}")
+    async def _load(self) -> None:
+        """Everything that is due, the most pressing first; workers begin with the first chunk."""
+        async for tasks in self._parts.ledger.waiting():
+            self.planner.add(task for task in tasks if task.id not in self._not_ours)
+            self._news.set()
+        self._news.set()
+
+    async def _is_spent(self) -> bool:
+        """Whether nothing is left to do; the ledger has the last word."""
+        if self._running or self._offered or not self.planner.is_spent:
+            return False
+        await self._load()
+        return self.planner.is_spent
+
+    async def _take_in(self) -> None:
+        while self._offered:
+            ids, self._offered = self._offered, set()
+            async for tasks in self._parts.ledger.waiting(sorted(ids)):
+                self._not_ours.difference_update(task.id for task in tasks)
+                self.planner.add(tasks)
+
+    # --- what to do ---
+
+    def _decide(self) -> Decision:
+        for claim in self._running.values():
+            self.planner.arrived(claim.entry.id, self._on_disk.get(claim.entry.id, 0))
+        self._pace.line = self._rates.line()
+        slots = self._rules.workers
+        self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=slots)
+        return self._last
+
+    async def _carry_out(self, decision: Decision) -> None:
+        for task, claim in self._running.items():
+            if claim.entry.id in decision.stop:
+                self._yielding.add(claim.entry.id)
+                task.cancel()
+        wanted = [job_id for job_id in decision.start if job_id not in self._claims]
+        if wanted:
+            # Those that come next go along: one commit for many files.
+            await self._claim([*wanted, *(job_id for job_id in decision.ahead if job_id not in self._claims)])
+        for job_id in decision.start:
+            if job_id not in self._claims:
+                self._not_ours.add(job_id)
+                self.planner.remove(job_id)
+                self._news.set()
+                continue
+            claim = self._claims.pop(job_id)
+            task = asyncio.create_task(self._worker.work(claim), name=f"job {job_id}")
             task.add_done_callback(lambda _: self._over.set())
-            self._running.add(task)
+            self._running[task] = claim
+        self._rates.running(self._parts.clock.monotonic(), len(self._running))
 
-    async def _await_change(self) -> None:
-        """Until a worker is done, there is news for an idle worker, or an entry becomes due again."""
-        if len(self._running) < self._rules.workers:
-            await self._await_change_idly()
-        else:
-            await self._over.wait()
-        self._over.clear()
-        done = {task for task in self._running if task.done()}
-        self._running -= done
-        for task in done:
-            task.result()
+    async def _claim(self, ids: list[str]) -> None:
+        now = self._parts.clock.now()
+        claims = await self._parts.ledger.claim(ids, now, now + self._rules.lease)
+        self._claims |= {claim.entry.id: claim for claim in claims}
 
-    async def _await_change_idly(self) -> None:
+    # --- what came of it ---
+
+    async def _await_change(self, seconds: float | None) -> None:
+        """Until a worker has ended, there is news, or the planner wants to look again."""
+        if self._over.is_set() or self._news.is_set():
+            return
         waits: list[asyncio.Task[object]] = [
             asyncio.create_task(self._over.wait()),
             asyncio.create_task(self._news.wait()),
         ]
-        try:
-            soonest = await self._until_next_due()
-            if soonest is not None:
-                waits.append(asyncio.create_task(self._parts.clock.sleep(soonest)))
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
-
-    async def _until_next_due(self) -> float | None:
-        """Seconds until the next entry of this pass becomes due; None if none will."""
-        now = self._parts.clock.now()
-        if await self._parts.ledger.due(now, 1):
-            return 0.0
-        moment = await self._parts.ledger.next_due(now)
-        return None if moment is None else max(0.0, (moment - now).total_seconds())
-
-    async def _await_news(self, seconds: float | None) -> None:
-        news = asyncio.create_task(self._news.wait())
-        timer = asyncio.create_task(self._parts.clock.sleep(seconds)) if seconds is not None else None
-        waits: set[asyncio.Task[object]] = {news, timer} if timer else {news}
+        if seconds is not None:
+            waits.append(asyncio.create_task(self._parts.clock.sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
+
+    async def _collect(self) -> None:
+        self._over.clear()
+        for task in [task for task in self._running if task.done()]:
+            claim = self._running.pop(task)
+            job_id = claim.entry.id
+            self.planner.arrived(job_id, self._on_disk.pop(job_id, 0))
+            asked = job_id in self._yielding
+            self._yielding.discard(job_id)
+            if task.cancelled():
+                self._parts.observer.notify(FetchYielded(job_id, label_of(claim)))
+                (self.planner.yielded if asked else self.planner.again)(job_id)
+            else:
+                self._heed(job_id, task.result())
+        self._rates.running(self._parts.clock.monotonic(), len(self._running))
+
+    def _heed(self, job_id: str, outcome: Outcome | None) -> None:
+        match outcome:
+            case None:  # the claim ran out: the ledger knows whose it is now
+                self.planner.remove(job_id)
+                self._offered.add(job_id)
+            case Retry(_, at):
+                self.planner.again(job_id, at)
+            case HandBack():
+                self.planner.again(job_id)
+            case _:
+                self.planner.remove(job_id)
 
     async def _wind_up(self) -> None:
         for task in self._running:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
-        for task in self._running:
+        for task, claim in self._running.items():
             if not task.cancelled():
                 task.exception()  # heard; the one that ended the pass is on its way already
+            self.planner.again(claim.entry.id)
         self._running.clear()
         now = self._parts.clock.now()
-        while self._backlog:
-            await self._parts.ledger.settle(self._backlog.popleft(), HandBack(), now)
+        for job_id, claim in list(self._claims.items()):
+            await self._parts.ledger.settle(claim, HandBack(), now)
+            del self._claims[job_id]

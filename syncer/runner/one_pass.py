@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from syncer.core.errors import (
@@ -16,9 +17,9 @@ from syncer.core.errors import (
     SyncerError,
 )
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
-from syncer.core.model import Entry, Listing, Page, Sighting, State, Tally
+from syncer.core.model import Entry, Listing, Page, RemoteStatus, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
-from syncer.runner.dispatch import Dispatcher
+from syncer.runner.dispatch import Dispatcher, Overhear
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
 from syncer.runner.remake import Remakes
@@ -42,13 +43,15 @@ class Pass:
     """The state of one pass while it runs."""
 
     def __init__(self, parts: Parts, rules: Rules, stop: Stop) -> None:
+        overhear, pace = Overhear(parts.observer), Pace()
+        parts = replace(parts, observer=overhear)
         self._parts = parts
         self._rules = rules
         self._stop = stop
         self._counts = Counts()
         self._remakes = Remakes(parts, rules)
-        worker = Worker(parts, rules, self._counts, self._remakes, Pace())
-        self._dispatcher = Dispatcher(parts, rules, worker)
+        worker = Worker(parts, rules, self._counts, self._remakes, pace)
+        self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace)
         self._listing = Listing()
         self._error: SyncerError | None = None
 
@@ -125,7 +128,7 @@ class Pass:
             malformed=seen.malformed + len(page.malformed),
         )
         self._parts.observer.notify(PageListed(page.index, self._listing.jobs))
-        self._dispatcher.wake()
+        self._dispatcher.wake(job.id for job in page.jobs if job.status is RemoteStatus.DONE)
         return fresh
 
     async def _regenerate_failed(self) -> None:

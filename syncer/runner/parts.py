@@ -10,6 +10,7 @@ from syncer.core.errors import NoRoom
 from syncer.core.filters import JobFilter
 from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
+from syncer.core.planner import Prefer
 from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
 from syncer.core.report import Transfer
 from syncer.core.retry import RetryPolicy
@@ -37,6 +38,7 @@ class Rules:
     naming: Naming = field(default_factory=Naming)
     jobs: JobFilter = field(default_factory=JobFilter)
     policy: RetryPolicy = field(default_factory=RetryPolicy)
+    prefer: Prefer = Prefer.FILES  # what counts where not everything can be saved
     regenerate: bool = False
     remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
     max_file_size: int | None = None  # bytes

@@ -66,7 +66,7 @@ class Relinker:
         """Counts and tells that `new` is used from here on."""
         if old is None or old.url != new.url:
             self._counts.relinked += 1
-            self._parts.observer.notify(LinkRenewed(claim.entry.id, label_of(claim)))
+            self._parts.observer.notify(LinkRenewed(claim.entry.id, label_of(claim), new.expires_at))
 
     async def give_up(self, claim: Claim, reason: str) -> Outcome:
         """The link was refused after a relink (I7): lost, unless the user lets the job be made again."""

@@ -44,7 +44,7 @@ class Remakes:
         self._watched += 1
         self._watch(entry.id, _FIRST)
 
-    async def run(self, told: Callable[[], None]) -> None:
+    async def run(self, told: Callable[[list[str]], None]) -> None:
         """Look after those asked for until cancelled; `told` hears of each that is due again. Raises KeyRefused."""
         while True:
             self._new.clear()
@@ -56,7 +56,7 @@ class Remakes:
             if await self._is_settled(job_id):
                 self._watched -= 1
                 self._settled.set()
-                told()
+                told([job_id])
             else:
                 self._watch(job_id, min(_LONGEST, 2 * waited))
 

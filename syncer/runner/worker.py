@@ -53,8 +53,8 @@ class Worker:
         self._relinker = Relinker(parts, counts, remakes)
         self._fetching = Fetching(parts, rules, counts)
 
-    async def work(self, claim: Claim) -> None:
-        """See one claim through and settle it.
+    async def work(self, claim: Claim) -> Outcome | None:
+        """See one claim through and settle it; how it ended, None where the claim ran out meanwhile.
 
         What concerns this job alone ends in its outcome. Raises what ends the pass: DestinationError, KeyRefused,
         LedgerError; the entry is then handed back.
@@ -66,7 +66,7 @@ class Worker:
             self._counts.reasons[error.kind] += 1
             outcome = self._decide(claim, error, gauge)
         except StaleClaim:
-            return
+            return None
         except NoRoom as error:
             self._counts.no_room, self._counts.crowded = error, self._counts.crowded + 1
             outcome = Park(error.message, self._parts.clock.now())
@@ -79,10 +79,11 @@ class Worker:
         except BaseException:
             await self._settle(claim, HandBack())
             raise
-        await self._settle(claim, outcome)
+        settled = await self._settle(claim, outcome)
         self._tell(claim, outcome, gauge)
         if self._counts.no_room is not None and self._counts.crowded >= MOST_CROWDED:
             raise self._counts.no_room
+        return outcome if settled else None
 
     async def _bring(self, claim: Claim, gauge: Gauge) -> Outcome:
         recovered = await self._recover(claim)
@@ -156,11 +157,13 @@ class Worker:
             jitter=parts.rng.random(),
         )
 
-    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+    async def _settle(self, claim: Claim, outcome: Outcome) -> bool:
         try:
             await self._parts.ledger.settle(claim, outcome, self._parts.clock.now())
         except StaleClaim:
             _log.warning("job %s: the claim ran out before it could be settled", claim.entry.id)
+            return False
+        return True
 
     def _tell(self, claim: Claim, outcome: Outcome, gauge: Gauge) -> None:
         entry, observer, counts = claim.entry, self._parts.observer, self._counts

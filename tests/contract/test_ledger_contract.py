@@ -27,6 +27,7 @@ from syncer.core.model import (
     StoredFile,
     Tally,
 )
+from syncer.core.planner import Task
 from syncer.core.ports import Ledger
 from syncer.ledger import open_ledger
 
@@ -206,6 +207,48 @@ async def test_due_comes_earliest_deadline_first(ledger: Ledger) -> None:
     order = ["no-link", "soon-old", "soon-old-2", "soon-young", "soon-undated", "late", "never"]
     assert [e.id for e in await ledger.due(NOW, 100)] == order
     assert [e.id for e in await ledger.due(NOW, 3)] == order[:3]
+
+
+async def waiting(ledger: Ledger, ids: list[str] | None = None) -> list[Task]:
+    return [task async for tasks in ledger.waiting(ids) for task in tasks]
+
+
+async def test_what_waits_is_told_by_deadline_with_all_that_its_chances_depend_on(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record(
+        [
+            seen("late", url=link(expires=NOW + DAY)),
+            seen("soon", url=link(expires=NOW + HOUR), created=NOW - DAY),
+            seen("no-link", url=None),
+            seen("elsewhere", PROCESSING, url=None),
+            seen("held", url=link(expires=NOW + HOUR)),
+            seen("parked", url=link(expires=NOW + HOUR)),
+            seen("put-off", url=link(expires=NOW + 2 * HOUR)),
+        ],
+        NOW,
+    )
+    for claim in await ledger.claim(["parked", "put-off", "held"], NOW, LEASE):
+        if claim.entry.id == "put-off":
+            await ledger.reserve(claim, "put-off.mp4", Promise(size=123))
+            await ledger.settle(claim, Retry("cut", NOW + SECOND), NOW)
+        if claim.entry.id == "parked":
+            await ledger.settle(claim, Park("later", NOW), NOW)
+    found = await waiting(ledger)
+    assert [task.id for task in found] == ["no-link", "soon", "put-off", "late"]
+    assert [task.has_link for task in found] == [False, True, True, True]
+    assert found[1] == Task("soon", NOW + HOUR, created_at=NOW - DAY)
+    assert (found[2].size, found[2].not_before, found[2].ordered) == (123, NOW + SECOND, False)
+    assert [task.id for task in await waiting(ledger, ["late", "held", "nobody", "elsewhere"])] == ["late"]
+    assert await waiting(ledger, []) == []
+    assert await ledger.sizes(10) == [123]
+
+
+async def test_many_that_wait_come_in_chunks_none_missing_and_none_twice(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    many = [seen(f"{n:05}", url=link(expires=NOW + SECOND * (n % 7))) for n in range(6001)]
+    await ledger.record(many, NOW)
+    found = [(task.deadline, task.id) for task in await waiting(ledger)]
+    assert found == sorted((NOW + SECOND * (n % 7), f"{n:05}") for n in range(6001))
 
 
 async def test_a_claim_takes_what_is_pending_and_nothing_else(ledger: Ledger) -> None:

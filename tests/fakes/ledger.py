@@ -28,6 +28,7 @@ from syncer.core.model import (
     Tally,
 )
 from syncer.core.naming import unique_key
+from syncer.core.planner import Task
 
 
 @dataclass
@@ -110,6 +111,27 @@ class FakeLedger:
     async def due(self, at: datetime, limit: int) -> list[Entry]:
         entries = [row.entry for row in self._open()]
         return planner.order(e for e in entries if e.not_before is None or e.not_before <= at)[:limit]
+
+    async def waiting(self, ids: Sequence[str] | None = None) -> AsyncIterator[list[Task]]:
+        wanted = None if ids is None else set(ids)
+        rows = [row for row in self._open() if wanted is None or row.entry.id in wanted]
+        for entry in planner.order(row.entry for row in rows):
+            yield [
+                Task(
+                    entry.id,
+                    entry.deadline,
+                    has_link=entry.link is not None,
+                    estimated=bool(entry.link and entry.link.estimated),
+                    size=entry.promise.size,
+                    created_at=entry.created_at,
+                    not_before=entry.not_before,
+                    ordered=self.store.rows[entry.id].ordered,
+                )
+            ]
+
+    async def sizes(self, limit: int) -> list[int]:
+        known = [row.entry.promise.size for row in self.store.rows.values()]
+        return [size for size in known if size is not None][:limit]
 
     async def next_due(self, at: datetime) -> datetime | None:
         moments = [row.entry.not_before for row in self._open() if not row.ordered]
