@@ -16,7 +16,7 @@ from urllib.request import getproxies
 import httpx
 
 from syncer._version import __version__
-from syncer.core.errors import FetchError, UsageError
+from syncer.core.errors import FetchError, Interrupted, UsageError
 from syncer.core.model import Link
 from syncer.core.ports import Clock
 from syncer.core.redact import host_of
@@ -29,6 +29,9 @@ from syncer.transfer.proxies import routes
 from syncer.transfer.redirects import is_redirect, next_hop, parse_link
 from syncer.transfer.throttle import Throttle
 from syncer.transfer.transport import ThreadTransport
+
+PATIENCE = 4
+"""So many times the timeouts may an answer's head take in all: a host that drips must not hold a place for ever."""
 
 _ERROR_BODY = 4096  # bytes read of an answer that is no success
 _HEADERS = {
@@ -72,6 +75,7 @@ class HttpFetcher:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._transport = transport
+        self._total = PATIENCE * (connect_timeout + read_timeout)
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
         self._requests = Requests(_HEADERS)
         self._http: httpx.AsyncClient | None = None
@@ -147,7 +151,11 @@ class HttpFetcher:
             return await self._send(url, ask), url.host
         try:
             request = self._requests.get(plain.netloc, plain.target, _more(ask))
-            return Reply.direct(*await self._direct.ask(plain.origin, request, self._timeout.as_dict())), plain.host
+            async with asyncio.timeout(self._total):
+                head, body = await self._direct.ask(plain.origin, request, self._timeout.as_dict())
+            return Reply.direct(head, body), plain.host
+        except TimeoutError:
+            problem = self._too_late(plain.host)
         except NETWORK as error:
             problem = self._explain(error, plain.host)
         raise problem
@@ -156,7 +164,10 @@ class HttpFetcher:
         assert self._http is not None, "used outside `async with`"  # noqa: S101
         try:
             request = self._http.build_request("GET", url, headers=_more(ask))
-            return Reply.by_client(await self._http.send(request, stream=True))
+            async with asyncio.timeout(self._total):
+                return Reply.by_client(await self._http.send(request, stream=True))
+        except TimeoutError:
+            problem = self._too_late(url.host)
         except NETWORK as error:
             problem = self._explain(error, url.host)
         raise problem
@@ -171,6 +182,9 @@ class HttpFetcher:
                     if len(opening) >= _ERROR_BODY:
                         break
         return opening[:_ERROR_BODY]
+
+    def _too_late(self, host: str) -> FetchError:
+        return Interrupted(f"{host} gave no answer within {self._total:g} s.")
 
     def _explain(self, error: Exception, host: str) -> FetchError:
         return explain(error, host, read_timeout=self._read_timeout, connect_timeout=self._connect_timeout)

@@ -351,6 +351,19 @@ async def test_what_is_no_http(serve, fetcher, reply):
     await fails(fetcher, server.link(), FetchError)
 
 
+async def test_a_head_that_drips_has_an_end(serve):
+    async def drip(request: Request) -> None:
+        await request.send(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            await request.send(b"x")
+            await asyncio.sleep(0.05)
+
+    server = await serve(drip)
+    async with HttpFetcher(clock=SystemClock(), read_timeout=0.3, connect_timeout=0.3) as fetcher:
+        for link in (server.link(), server.link(path="/./film")):  # the short way, and httpx's
+            await fails(fetcher, link, Interrupted, "127.0.0.1 (gave no answer within 2.4 s|sent no byte)")
+
+
 async def test_nobody_there(serve, fetcher):
     server = await serve(b"")
     link = server.link()
@@ -619,6 +632,27 @@ async def test_cancelled_it_hangs_up_at_once(serve, fetcher):
         await bringing
     async with asyncio.timeout(10):
         await server.left.wait()
+
+
+async def test_cancelled_at_any_moment_it_leaves_a_place_for_the_next(serve):
+    """With one connection, one that was not given up would be missed."""
+    big = bytes(3 * BLOCK)
+    server = await serve(whole(big))
+    async with HttpFetcher(clock=SystemClock(), connections=1, read_timeout=60, connect_timeout=60) as fetcher:
+        for moment in range(40):
+            taker = Taker()
+            bringing = asyncio.create_task(bring(fetcher, server.link(), taker=taker))
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            bringing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await bringing
+            size = len(taker.content)
+            assert big.startswith(taker.content)
+            await asyncio.sleep(0)
+            assert len(taker.content) == size
+        taker, _ = await bring(fetcher, server.link())
+    assert taker.content == big
 
 
 async def test_large_blocks_on_a_fast_line_and_all_of_it_on_a_slow_one(serve, fetcher):

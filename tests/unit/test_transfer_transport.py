@@ -9,6 +9,7 @@ import httpx
 import pytest
 from helpers.raw import RawServer, Reply
 
+from syncer.transfer import dial as dial_module
 from syncer.transfer.dial import Origin, dial, in_turn
 from syncer.transfer.transport import BODY, ThreadTransport
 
@@ -165,6 +166,20 @@ async def test_every_address_of_a_name_is_tried(server):
     """Nothing listens at ::1; where the system has it, it is the first address of localhost."""
     wire = await dial(Origin.of(httpx.URL(f"http://localhost:{server.port}")), ssl.create_default_context(), 20)
     wire.close()
+
+
+async def test_an_address_that_refuses_or_does_not_answer_gives_way(server):
+    good = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+    with socket.create_server(("127.0.0.1", 0)) as gone, socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
+        refusing, silent = gone.getsockname(), deaf.getsockname()
+        with socket.create_connection(silent, 5):  # its queue is full from here on
+            gone.close()
+            for place in (refusing, silent):
+                sock = await dial_module._first([(*good[:4], place), good])
+                assert sock.getpeername() == good[4]
+                sock.close()
+    with pytest.raises(ConnectionRefusedError):
+        await dial_module._first([(*good[:4], refusing), (*good[:4], refusing)])
 
 
 async def test_a_handshake_that_never_comes_has_an_end():
