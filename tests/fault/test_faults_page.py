@@ -1,9 +1,12 @@
-"""docs/faults.md is kept true: every test it names is there, and every row of its fault tables names one."""
+"""docs/faults.md is kept true: every test it names is there, every fault names one, and every guard is listed."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from mutation.guards import GUARDS, GuardGoneError, mutated
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "faults.md"
@@ -59,3 +62,25 @@ def test_every_fault_of_the_tables_names_its_test():
             assert len(row) == 4, row
             assert all(row), row
             assert _NAMED.search(row[3]), row
+
+
+def test_every_guard_is_listed_with_its_tests():
+    rows = [[guard.name, f"`{guard.file}`", " ".join(f"`{test}`" for test in guard.tests)] for guard in GUARDS]
+    assert sections()["Guards and the tests that miss them"] == rows
+
+
+def test_every_guard_stands_where_the_mutation_check_looks_for_it():
+    for guard in GUARDS:
+        whole = (TESTS.parent / "syncer" / guard.file).read_text(encoding="utf-8")
+        assert mutated(guard, whole) != whole
+        with pytest.raises(GuardGoneError, match="stands 0 times"):
+            mutated(guard, whole.replace(guard.text, guard.instead))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_every_guard_is_missed_by_its_tests():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.mutation"], cwd=TESTS.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,325 @@
+"""The guards: where each stands, what its absence looks like, and which tests must then fail."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard. `text` stands once in `file`, and with `instead` in its place the guard is gone."""
+
+    name: str
+    file: str  # below syncer/
+    text: str
+    instead: str
+    tests: tuple[str, ...]  # below tests/; each must fail
+
+
+class GuardGoneError(Exception):
+    """The text a guard is known by does not stand once where it should: the list is out of date."""
+
+
+def mutated(guard: Guard, text: str) -> str:
+    """The file's text without the guard. Raises GuardGoneError."""
+    found = text.count(guard.text)
+    if found != 1:
+        raise GuardGoneError(f"{guard.name}: its text stands {found} times in {guard.file}:\n{guard.text}")
+    return text.replace(guard.text, guard.instead)
+
+
+BAD = "fault/test_storage_faults.py::test_a_bad_answer"
+REST = "fault/test_storage_faults.py::test_a_bad_answer_to_a_request_for_the_rest"
+STORAGE = "fault/test_storage_faults.py::"
+
+GUARDS = (
+    # What is asked for.
+    Guard(
+        "If-Range",
+        "core/resume.py",
+        'return asked | ({"If-Range": self.if_range} if self.if_range else {})',
+        "return asked",
+        ("integration/test_main_job.py::test_a_cut_transfer_goes_on_where_it_stopped",),
+    ),
+    Guard(
+        "no weak validator in If-Range (RFC 9110 §13.1.5)",
+        "core/resume.py",
+        "return etag is not None and etag.startswith('\"')",
+        "return etag is not None",
+        ("unit/test_resume.py::test_only_a_strong_validator_goes_into_if_range",),
+    ),
+    Guard(
+        "overlap asked for",
+        "core/resume.py",
+        "    overlap = min(OVERLAP, on_disk)\n",
+        "    overlap = 0\n",
+        (f"{REST}[another version, without a sign]",),
+    ),
+    # What came back.
+    Guard(
+        "Content-Range: the first byte",
+        "core/resume.py",
+        "    if span.first != asked.start:\n",
+        "    if False:\n",
+        (f"{REST}[a part that begins elsewhere]",),
+    ),
+    Guard(
+        "Content-Range: the last byte",
+        "core/resume.py",
+        "    if span.last != promise.size - 1:\n",
+        "    if False:\n",
+        ("unit/test_resume.py::test_what_is_good_for_nothing_says_why",),
+    ),
+    Guard(
+        "Content-Range: the total",
+        "core/resume.py",
+        "        (held.size, total),\n",
+        "",
+        (f"{REST}[a longer version, without a sign]",),
+    ),
+    Guard(
+        "Content-Range: a total of `*` proves no end",
+        "core/resume.py",
+        '        return AskAgain("the storage did not say where the file ends")\n',
+        "        promise = Promise(span.last + 1, promise.etag)\n",
+        ("unit/test_resume.py::test_a_part_of_unknown_total_proves_no_end_of_a_file_of_unknown_size",),
+    ),
+    Guard(
+        "ETag of the parts",
+        "core/resume.py",
+        "        (held.etag, answer.etag),\n",
+        "",
+        ("unit/test_resume.py::test_another_version_or_no_such_range_drops_the_partial",),
+    ),
+    Guard(
+        "416: only a partial that is whole is one",
+        "core/resume.py",
+        "    if proven and on_disk == held.size and not",
+        "    if proven and not",
+        (f"{REST}[416]",),
+    ),
+    Guard(
+        "media type",
+        "core/resume.py",
+        "    if answer.content_type and is_document(answer.content_type):\n",
+        "    if False:\n",
+        (f"{BAD}[a page of text with status 200]", f"{BAD}[a page of empty with status 200]"),
+    ),
+    Guard(
+        "Content-Encoding",
+        "core/resume.py",
+        "    if answer.encoding:\n",
+        "    if False:\n",
+        (f"{BAD}[an encoding nobody asked for]",),
+    ),
+    Guard(
+        "size limit, promised",
+        "core/resume.py",
+        "    if most is not None and promise.size is not None and promise.size > most:\n",
+        "    if False:\n",
+        (f"{STORAGE}test_a_file_larger_than_allowed_costs_no_byte_and_comes_when_it_is_allowed",),
+    ),
+    Guard(
+        "size limit, sent",
+        "runner/intake.py",
+        "            if len(view) > self._most:\n",
+        "            if False:\n",
+        ("unit/test_intake.py::test_a_body_larger_than_allowed_is_cut_off",),
+    ),
+    # What the bytes are.
+    Guard(
+        "overlap compared",
+        "runner/intake.py",
+        "        if view[:count] != self._tail[:count]:\n",
+        "        if False:\n",
+        (
+            f"{REST}[another version, without a sign]",
+            f"{STORAGE}test_bytes_that_changed_on_disk_are_found_by_the_overlap",
+        ),
+    ),
+    Guard(
+        "overlap compared to its end",
+        "runner/intake.py",
+        '            raise FileChanged("The file at the storage ends before what is on disk already.")\n',
+        "            pass\n",
+        ("unit/test_intake.py::test_a_body_that_ends_within_the_overlap_is_another_file",),
+    ),
+    Guard(
+        "sniffing: pages",
+        "runner/intake.py",
+        "        if openings.looks_like_page(opening):\n",
+        "        if False:\n",
+        (f"{BAD}[html that calls itself a video]", "unit/test_intake.py::test_a_page_is_never_written"),
+    ),
+    Guard(
+        "sniffing: text",
+        "runner/intake.py",
+        "        if openings.is_text(opening):\n",
+        "        if False:\n",
+        (f"{BAD}[text that calls itself a video]",),
+    ),
+    Guard(
+        "sniffing: other kinds of files",
+        "runner/intake.py",
+        "        if kind is not None and openings.belies(kind):\n",
+        "        if False:\n",
+        (f"{BAD}[zipped that calls itself a video]", f"{BAD}[picture that calls itself a video]"),
+    ),
+    Guard(
+        "no more bytes than promised",
+        "runner/intake.py",
+        "            if len(view) > self._room:\n",
+        "            if False:\n",
+        ("unit/test_intake.py::test_a_body_longer_than_promised_is_cut_off",),
+    ),
+    # Whether they are all there.
+    Guard(
+        "length, on the wire",
+        "transfer/exchange.py",
+        "        if expected is not None and count < expected:\n",
+        "        if False:\n",
+        (f"{BAD}[without a length and cut]",),
+    ),
+    Guard(
+        "length, of the whole",
+        "core/resume.py",
+        "    if promise.size is not None and size != promise.size:\n",
+        "    if False:\n",
+        ("unit/test_resume.py::test_wholeness_is_length_and_checksum",),
+    ),
+    Guard(
+        "an end that nothing proves",
+        "transfer/exchange.py",
+        "        if expected is None and not answer.chunked:\n",
+        "        if False:\n",
+        (f"{BAD}[without any sign of its length]",),
+    ),
+    Guard(
+        "checksum",
+        "core/resume.py",
+        "        if promised is not None and name in digests and digests[name] != promised:\n",
+        "        if False:\n",
+        (
+            f"{BAD}[a checksum of other bytes, goog]",
+            f"{BAD}[a checksum of other bytes, content-md5]",
+            f"{BAD}[the end missing and the length right for the rest, goog-crc32c]",
+            f"{STORAGE}test_a_416_for_a_whole_partial_of_other_bytes_is_not_published",
+        ),
+    ),
+    Guard(
+        "Amazon's ETag as a checksum",
+        "transfer/head.py",
+        " or _etag_md5(headers),\n",
+        ",\n",
+        (f"{BAD}[a checksum of other bytes, s3]",),
+    ),
+    Guard(
+        "Amazon's ETag only where it is an MD5",
+        "transfer/head.py",
+        "    return match[1] if plain else None\n",
+        "    return match[1]\n",
+        (f"{STORAGE}test_an_etag_that_only_looks_like_an_md5_is_no_checksum",),
+    ),
+    # Where requests go.
+    Guard(
+        "from https to http no redirect is followed",
+        "transfer/redirects.py",
+        '    if here.scheme == "https" and there.scheme == "http":\n',
+        "    if False:\n",
+        (
+            "integration/test_fetch.py::test_from_https_to_http_no_redirect_is_followed",
+            "unit/test_transfer_redirects.py::test_refused",
+        ),
+    ),
+    Guard(
+        "so many redirects",
+        "transfer/redirects.py",
+        "    if len(seen) > MOST:\n",
+        "    if False:\n",
+        (f"{BAD}[redirected too often]",),
+    ),
+    Guard(
+        "the key stays with the API",
+        "videodb/client.py",
+        "timeout=self._timeout, follow_redirects=False,",
+        "timeout=self._timeout, follow_redirects=True,",
+        ("integration/test_api_client.py::test_a_redirect_is_refused_and_the_key_goes_nowhere",),
+    ),
+    # What is written down.
+    Guard(
+        "relink before lost",
+        "runner/worker.py",
+        "                if fresh:\n                    return await self._relinker.give_up(claim, error.message)\n",
+        "                if True:\n                    return await self._relinker.give_up(claim, error.message)\n",
+        (f"{STORAGE}test_a_withdrawn_link_is_renewed_though_it_says_that_it_lives",),
+    ),
+    Guard(
+        "claim fence",
+        "ledger/claims.py",
+        '        entries.c.claim == sa.bindparam("held_token", type_=entries.c.claim.type),\n',
+        "",
+        ("contract/test_ledger_contract.py::test_a_dead_pass_claims_are_taken_back_and_it_writes_no_more",),
+    ),
+    Guard(
+        "a found file is proven before it counts as stored",
+        "runner/worker.py",
+        "        if resume.check_whole(entry.promise, size, digests) is not None:\n",
+        "        if False:\n",
+        ("fault/test_guards.py::test_a_file_of_other_bytes_under_a_reserved_name_is_not_taken_for_ours",),
+    ),
+    # The destination.
+    Guard(
+        "marker: there",
+        "destination/marker.py",
+        "        if marker is None:\n            raise",
+        "        if marker is None:\n            return\n            raise",
+        ("unit/test_destination_marker.py::test_nothing_is_written_where_the_mount_was",),
+    ),
+    Guard(
+        "marker: ours",
+        "destination/marker.py",
+        "        if marker.id != destination_id:\n",
+        "        if False:\n",
+        ("unit/test_destination_marker.py::test_proof_says_where_it_looked_and_the_way_out",),
+    ),
+    Guard(
+        "fsync of the file, before its name",
+        "destination/partial.py",
+        "                os.fsync(self._fd)\n",
+        "",
+        ("unit/test_destination_system.py::test_fsync_link_fsync_of_the_folder_in_that_order",),
+    ),
+    Guard(
+        "fsync of the folder, before the old name goes",
+        "destination/system.py",
+        "    sync(target[1])\n    with contextlib.suppress(OSError):\n        os.unlink(source[0]",
+        "    with contextlib.suppress(OSError):\n        os.unlink(source[0]",
+        ("unit/test_destination_system.py::test_fsync_link_fsync_of_the_folder_in_that_order",),
+    ),
+    Guard(
+        "a failed fsync spoils the partial",
+        "destination/partial.py",
+        "            except OSError:\n                self._spoil()\n                raise\n        if length",
+        "            except OSError:\n                raise\n        if length",
+        ("unit/test_destination_partial.py::test_a_failed_fsync_spoils_the_partial",),
+    ),
+    Guard(
+        "nothing is replaced",
+        "destination/system.py",
+        "    if size_at(target[0], target[1]) is not None:\n",
+        "    if False:\n",
+        ("unit/test_destination_partial.py::test_without_hard_links_a_look_and_a_rename_do",),
+    ),
+    Guard(
+        "a published file is no partial",
+        "destination/partial.py",
+        "    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:\n",
+        "    if stat.S_ISREG(found.st_mode):\n",
+        ("unit/test_destination_partial.py::test_a_partial_that_is_a_published_file_already_is_left_to_its_reader",),
+    ),
+    Guard(
+        "no path leads out of the destination",
+        "destination/publish.py",
+        "    if unsafe or parts[0].casefold() == PRIVATE:\n",
+        "    if False:\n",
+        ("unit/test_destination_partial.py::test_paths_that_do_not_stay_inside_are_a_bug",),
+    ),
+)
