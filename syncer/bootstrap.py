@@ -38,7 +38,8 @@ from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
-from syncer.runner.planning import Forecast, forecast
+from syncer.runner.planning import Forecast, Means, forecast, speed_of
+from syncer.runner.probe import AT_ONCE, Prober
 from syncer.runner.verification import Scene, Verification
 from syncer.transfer.fetcher import HttpFetcher
 from syncer.transfer.throttle import Throttle
@@ -49,6 +50,8 @@ from syncer.videodb.lister import VideoDb
 
 REMEMBERED = 50
 """Passes that are looked back at for what was told of before."""
+MEASURED = 10
+"""Passes whose rate a forecast goes by."""
 
 
 async def sync(
@@ -108,30 +111,34 @@ async def _one_pass(
         return await run_pass(parts, _rules(settings), stop)
 
 
-async def plan(settings: Settings) -> Forecast:
+async def plan(settings: Settings, *, probe: bool = False) -> Forecast:
     """What a pass would do now. Works on a copy of the ledger; neither ledger nor destination is written.
 
-    Raises KeyRefused, ListingFailed and LedgerError; UsageError for settings that cannot be used.
+    With `probe` the storage is asked for each size that is not known, one byte a file. Raises KeyRefused,
+    ListingFailed and LedgerError; UsageError for settings that cannot be used.
     """
     quieten_libraries()
     key, clock = await asyncio.to_thread(resolve_key, settings), SystemClock()
     free_bytes = await asyncio.to_thread(_free_bytes, settings)
-    with tempfile.TemporaryDirectory(prefix="syncer-plan-") as folder:
-        location = settings.ledger_location
-        if await asyncio.to_thread(_exists, location):
-            original = await open_ledger(location, read_only=True)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncer-plan-")))
+        copied, moved = folder / "empty.db", []
+        if await asyncio.to_thread(_exists, settings.ledger_location):
+            original = await open_ledger(settings.ledger_location, read_only=True)
             try:
-                copied = await original.snapshot(Path(folder))
+                copied, moved = await original.snapshot(folder), await original.last_passes(MEASURED)
             finally:
                 await original.close()
-        else:
-            copied = Path(folder) / "empty.db"
         copy = await open_ledger(copied)
-        try:
-            async with _source(settings, key, clock, Observers([])) as source:
-                return await forecast(source, copy, _filter(settings), clock, free_bytes)
-        finally:
-            await copy.close()
+        stack.push_async_callback(copy.close)
+        prober = None
+        if probe:
+            prober = Prober(await stack.enter_async_context(_fetcher(settings, clock)), clock)
+        source = await stack.enter_async_context(_source(settings, key, clock, Observers([])))
+        speed = speed_of(settings.rate, [one.moved for one in moved], settings.bwlimit.rate(clock.now().astimezone()))
+        return await forecast(
+            source, copy, _filter(settings), clock, Means(speed, settings.workers, free_bytes, prober)
+        )
 
 
 async def adopt(settings: Settings, told: Callable[[str], None], *, dry_run: bool) -> Adoption:
@@ -271,7 +278,7 @@ def _fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None)
     return HttpFetcher(
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
-        connections=settings.workers,
+        connections=settings.workers + AT_ONCE,
         throttle=throttle,
         clock=clock,
         ca_bundle=settings.ca_bundle,

@@ -49,6 +49,7 @@ class Settings:
     bwlimit: Timetable = field(default_factory=Timetable)
     max_file_size: int | None = 1024**4  # bytes
     min_free: int | None = None  # bytes; None: see core.space
+    rate: int | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     since: datetime | None = None

@@ -183,6 +183,14 @@ def address(value: Any) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
+def rate(value: Any) -> int:
+    """Bytes a second."""
+    found = parse_size(str(value))
+    if found == 0:
+        raise UsageError("A line that carries nothing brings nothing.", hint="Write a rate such as 20M.")
+    return found
+
+
 def timetable(value: Any) -> Timetable:
     """A bandwidth limit."""
     return parse_timetable(str(value))
@@ -283,6 +291,7 @@ OPTIONS: tuple[Option, ...] = (
         "256M, less on small disks",
         is_described=True,
     ),
+    Option("rate", "For `plan`: the line in bytes a second, in place of what past passes measured: 20M.", rate, "RATE"),
     Option("include", "Only jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("exclude", "No jobs whose name matches this glob; repeatable.", globs, "GLOB", is_repeatable=True),
     Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),

@@ -42,6 +42,13 @@ class PassRecord:
     counts: dict[str, int]  # what it transferred, by the names of core.report.Transfer
     story: Story
 
+    @property
+    def moved(self) -> tuple[int, float]:
+        """Bytes that came over the wire, and the seconds the pass took; 0 of both where it did not end."""
+        if self.finished_at is None:
+            return 0, 0.0
+        return self.counts["bytes"], (self.finished_at - self.started_at).total_seconds()
+
 
 def begin(connection: sa.Connection, at: datetime, *, alone: bool) -> Pass:
     """Open a pass and take back what dead ones held.

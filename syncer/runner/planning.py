@@ -1,12 +1,40 @@
 """Forecasts a pass: lists into a throw-away copy of the ledger, and fetches nothing."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from syncer.core import planner
+from syncer.core import planner, saving
 from syncer.core.filters import JobFilter
-from syncer.core.model import Listing, Page, Plan, Sighting, State, Tally
+from syncer.core.model import Entry, Listing, Page, Plan, Sighting, State, Tally
+from syncer.core.planner import Outlook, Task
 from syncer.core.ports import Clock, Ledger, Source
+from syncer.core.rates import Line
+from syncer.core.sizes import Sizes
+from syncer.runner.probe import Prober
+
+BATCH = 500
+"""Entries whose sizes are asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast the line is, in bytes a second, and how that is known: from so many passes, or by what the user says."""
+
+    rate: float | None = None
+    passes: int = 0
+    limited: bool = False  # by --bwlimit
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a forecast goes by besides the list itself."""
+
+    speed: Speed
+    workers: int
+    free_bytes: int | None  # in the destination
+    prober: Prober | None = None  # asks the storage for sizes that are not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +45,14 @@ class Forecast:
     plan: Plan
     listing: Listing
     tally: Tally
-    mean_size: float | None  # of the stored files
-    free_bytes: int | None  # in the destination
+    means: Means
+    outlook: Outlook
+    mean_size: float | None  # of the files whose size is known
+    needed_rate: float  # bytes a second that save all links that live
 
     @property
     def estimated_bytes(self) -> int | None:
-        """The known sizes, and the mean of what is stored for each unknown one."""
+        """The known sizes, and the mean of those for each unknown one."""
         if not self.plan.unknown_sizes:
             return self.plan.known_bytes
         if self.mean_size is None:
@@ -32,12 +62,33 @@ class Forecast:
     @property
     def fits(self) -> bool | None:
         """Whether the free space holds it; None where either is not known."""
-        if self.estimated_bytes is None or self.free_bytes is None:
+        if self.estimated_bytes is None or self.means.free_bytes is None:
             return None
-        return self.estimated_bytes <= self.free_bytes
+        return self.estimated_bytes <= self.means.free_bytes
+
+    @property
+    def lost(self) -> int:
+        """Files that would be lost under the links they have: those that are dead, and those whose turn comes late."""
+        late = 0 if self.estimated_bytes is None else self.outlook.lost
+        return max(late, self.plan.dead)
+
+    @property
+    def in_time(self) -> bool | None:
+        """Whether every link outlives its file's turn; None where no size or no rate is known to tell that by."""
+        if self.lost:
+            return False
+        if self.outlook.earliest is None:
+            return True
+        return None if self.estimated_bytes is None or self.means.speed.rate is None else True
+
+    @property
+    def needed_workers(self) -> int | None:
+        """How many workers would do, if each connection by itself carried its share of the rate and no more."""
+        rate = self.means.speed.rate
+        return math.ceil(self.needed_rate * self.means.workers / rate) if rate else None
 
 
-async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, free_bytes: int | None) -> Forecast:
+async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, means: Means) -> Forecast:
     """List through `source` into `copy`, a ledger nobody else uses, and sum up what is due."""
     await copy.begin_pass(clock.now())
 
@@ -46,11 +97,55 @@ async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, 
         return await copy.record(sightings, clock.now())
 
     listing = await source.list_jobs(keep)
-    now, plan = clock.now(), Plan()
-    async for entry in copy.entries([State.PENDING]):
-        plan = planner.extend(plan, entry, now)
-    count = total = 0
+    if means.prober is not None:
+        await _probe(copy, means.prober)
+    sizes = Sizes()
     async for entry in copy.entries([State.STORED]):
         if entry.stored is not None:
-            count, total = count + 1, total + entry.stored.size
-    return Forecast(now, plan, listing, await copy.tally(), total / count if count else None, free_bytes)
+            sizes.add(entry.stored.size)
+    now, plan, tasks = clock.now(), Plan(), list[Task]()
+    async for entry in copy.entries([State.PENDING]):
+        plan = planner.extend(plan, entry, now)
+        tasks.append(_task(entry, now))
+        if entry.promise.size is not None:
+            sizes.add(entry.promise.size)
+    return Forecast(
+        now,
+        plan,
+        listing,
+        await copy.tally(),
+        means,
+        planner.forecast(tasks, Line(means.speed.rate), now, sizes=sizes),
+        sizes.expected() if sizes.seen else None,
+        saving.needed_rate(tasks, now, sizes),
+    )
+
+
+def _task(entry: Entry, now: datetime) -> Task:
+    """What the planner needs to know. An estimated death that is past says nothing: the link may well live."""
+    link, deadline = entry.link, entry.deadline
+    estimated = link is not None and link.estimated
+    if estimated and deadline is not None and deadline <= now:
+        deadline = None
+    return Task(entry.id, deadline, link is not None, estimated, entry.promise.size, created_at=entry.created_at)
+
+
+async def _probe(copy: Ledger, prober: Prober) -> None:
+    """Ask for every size that is not known and note it in the copy."""
+    batch: list[Entry] = []
+    async for entry in copy.entries([State.PENDING]):
+        if entry.promise.size is None:
+            batch.append(entry)
+        if len(batch) >= BATCH:
+            await copy.note_sizes(await prober.sizes(batch))
+            batch = []
+    await copy.note_sizes(await prober.sizes(batch))
+
+
+def speed_of(given: float | None, passes: Sequence[tuple[int, float]], limit: float | None) -> Speed:
+    """The line as the user says it is, else as past passes found it: (bytes, seconds) each. Never beyond `limit`."""
+    moved = [one for one in passes if one[0] > 0]
+    speed = Speed(saving.remembered_rate(moved), len(moved)) if given is None else Speed(given)
+    if limit is None or (speed.rate is not None and speed.rate <= limit):
+        return speed
+    return Speed(limit, limited=True)
