@@ -387,6 +387,10 @@ class Ledger(Protocol):
         """Note what the storage told of whole files, in bytes by id, where the ledger knows no size yet."""
         ...
 
+    async def mean_size(self) -> float | None:
+        """The mean of the sizes that are known, in bytes; None where none is."""
+        ...
+
     async def tally(self) -> Tally:
         """The jobs this pass listed, by state; claimed ones count as pending."""
         ...

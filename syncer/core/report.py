@@ -71,6 +71,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """A file lost in this pass. `bytes` is its size as the storage told it, else an estimate, else None."""
+
+    id: str
+    name: str | None
+    reason: str
+    bytes: int | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlines:
     """`at_risk`: pending, and the link dies within a day of the pass's end. `lost`: lost in this pass."""
 
@@ -91,6 +102,7 @@ class Report:
     transfer: Transfer
     deadlines: Deadlines
     failures: tuple[Failure, ...] = ()
+    losses: tuple[Loss, ...] = ()  # those of `deadlines.lost`, with what there is to say of each
     reason: str | None = field(default=None)  # one sentence, where the pass ended early
     limited: bool = False  # the user's own limit on a pass ended it, and left files for the next
 
@@ -103,6 +115,12 @@ class Report:
     def is_well(self) -> bool:
         """Whether nobody need look: it balances, and at the worst some files wait for the next pass."""
         return self.balanced and not self.deadlines.lost and self.exit_code in (ExitCode.OK, ExitCode.FAILED)
+
+    @property
+    def lost_bytes(self) -> int | None:
+        """The size of the damage, estimates included; None where nothing tells it."""
+        known = [one.bytes for one in self.losses if one.bytes is not None]
+        return sum(known) if known or not self.losses else None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; times are ISO 8601 in UTC."""
@@ -145,6 +163,11 @@ class Report:
                 }
                 for f in self.failures
             ],
+            "losses": [
+                {"id": one.id, "name": one.name, "reason": one.reason, "bytes": one.bytes, "estimated": one.estimated}
+                for one in self.losses
+            ],
+            "lost_bytes": self.lost_bytes,
         }
 
 

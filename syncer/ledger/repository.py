@@ -133,6 +133,9 @@ class SqlLedger:
     async def note_sizes(self, sizes: Mapping[str, int]) -> None:
         await self._write(claims.note_sizes, sizes)
 
+    async def mean_size(self) -> float | None:
+        return await self._read(rows.mean_size)
+
     async def tally(self) -> Tally:
         return await self._read(lambda connection: passes.tally(connection, self._pass_id(connection)))
 

@@ -162,3 +162,9 @@ def failures(connection: sa.Connection, limit: int) -> list[Entry]:
         .limit(limit)
     )
     return [entry_of(row) for row in connection.execute(query)]
+
+
+def mean_size(connection: sa.Connection) -> float | None:
+    """The mean of the sizes that are known."""
+    mean = connection.scalar(sa.select(sa.func.avg(entries.c.size)))
+    return None if mean is None else float(mean)

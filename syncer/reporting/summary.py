@@ -1,6 +1,6 @@
 """A pass in a few lines for a person, and what to do about it."""
 
-from syncer.core.report import ExitCode, Report
+from syncer.core.report import ExitCode, Loss, Report
 from syncer.core.text import one_line
 from syncer.reporting.units import human_bytes, human_seconds, plural
 
@@ -8,7 +8,8 @@ _SHOWN = 10
 
 _NEXT_STEP = {
     ExitCode.FAILED: "Run the same command again: what is pending is tried anew, and partials go on.",
-    ExitCode.LOST: "`syncer list --state lost` names them; --regenerate has them made again (VideoDB may bill it).",
+    ExitCode.LOST: "`syncer list --state lost` names them all. A living link brings a file back by itself; "
+    "--regenerate has it made again (VideoDB may bill it).",
     ExitCode.LISTING_FAILED: "What was known has been fetched; run again when the API answers.",
     ExitCode.INTERRUPTED: "Run the same command again to go on; partials are kept.",
     ExitCode.TERMINATED: "Run the same command again to go on; partials are kept.",
@@ -22,10 +23,12 @@ def summarise(report: Report) -> str:
     if report.reason:
         lines.append(f"Ended early: {report.reason}")
     lines += [f"  pending  {_name(f.name, f.id)}: {f.reason}" for f in report.failures[:_SHOWN]]
-    lines += [f"  lost     {one_line(job, 80)}" for job in report.deadlines.lost[:_SHOWN]]
+    lines += [_lost(one) for one in report.losses[:_SHOWN]]
     hidden = max(0, len(report.failures) - _SHOWN) + max(0, len(report.deadlines.lost) - _SHOWN)
     if hidden:
         lines.append(f"  … and {hidden} more; `syncer list` has them all.")
+    if report.losses:
+        lines.append(_damage(report))
     step = _NEXT_STEP.get(ExitCode(report.exit_code)) if report.exit_code in set(ExitCode) else None
     if step:
         lines.append(step)
@@ -69,6 +72,20 @@ def _standing(report: Report) -> str:
         skipped = skipped.replace("entrys", "entries")
     balance = "" if report.balanced else " These do not add up."
     return f"{listed} listed: {', '.join(parts) or 'none'}.{balance}{skipped}"
+
+
+def _lost(loss: Loss) -> str:
+    about = "about " if loss.estimated else ""
+    size = "size not known" if loss.bytes is None else f"{about}{human_bytes(loss.bytes)}"
+    return f"  lost     {_name(loss.name, loss.id)} [{one_line(loss.id, 40)}], {size}: {loss.reason}"
+
+
+def _damage(report: Report) -> str:
+    files = plural(len(report.deadlines.lost), "file")
+    if report.lost_bytes is None:
+        return f"Lost in this pass: {files} of unknown size."
+    about = "about " if any(one.estimated or one.bytes is None for one in report.losses) else ""
+    return f"Lost in this pass: {files}, {about}{human_bytes(report.lost_bytes)}."
 
 
 def _name(name: str | None, job_id: str) -> str:

@@ -18,7 +18,7 @@ from syncer.core.errors import (
 )
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, RemoteStatus, Sighting, State, Tally
-from syncer.core.report import MOST_NAMED, Deadlines, Failure, Report, judge_pass
+from syncer.core.report import MOST_NAMED, Deadlines, Failure, Loss, Report, judge_pass
 from syncer.runner.dispatch import Dispatcher, Overhear
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
@@ -160,6 +160,7 @@ class Pass:
         exit_code = self._exit_code(tally, unfinished)
         transfer = self._counts.transfer(failed=sum(1 for f in failures if f.attempts))
         counts = {name: getattr(transfer, name) for name in type(transfer).__dataclass_fields__}
+        losses = await self._losses()
         await parts.ledger.end_pass(now, exit_code, self._listing, tally, counts, self._counts.story())
         parts.observer.notify(PassEnded(exit_code))
         return Report(
@@ -171,6 +172,7 @@ class Pass:
             transfer=transfer,
             deadlines=deadlines,
             failures=tuple(failures),
+            losses=losses,
             reason=str(self._error) if self._error else None,
         )
 
@@ -183,6 +185,17 @@ class Pass:
             found = error
         if found is not None and (self._error is None or isinstance(self._error, ListingFailed)):
             self._error = found
+
+    async def _losses(self) -> tuple[Loss, ...]:
+        """What was lost in this pass; a size nobody told is taken to be the mean of those the ledger knows."""
+        losses = tuple(self._counts.lost.values())[:MOST_NAMED]
+        if all(one.bytes is not None for one in losses):
+            return losses
+        mean = await self._parts.ledger.mean_size()
+        guess = None if mean is None else round(mean)
+        return tuple(
+            one if one.bytes is not None else replace(one, bytes=guess, estimated=guess is not None) for one in losses
+        )
 
     def _exit_code(self, tally: Tally, unfinished: int) -> int:
         return judge_pass(

@@ -12,7 +12,7 @@ from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
 from syncer.core.planner import Prefer
 from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
-from syncer.core.report import Transfer
+from syncer.core.report import Loss, Transfer
 from syncer.core.retry import RetryPolicy
 from syncer.core.text import one_line
 
@@ -60,9 +60,9 @@ class Counts:
     relinked: int = 0
     retries: int = 0
     recovered: int = 0
-    lost: dict[str, None] = field(default_factory=dict)  # ids, in order
     crowded: int = 0  # files that the destination had no room for
     no_room: NoRoom | None = None  # the last of them
+    lost: dict[str, Loss] = field(default_factory=dict)  # by id, in order
     margins: Counter[int] = field(default_factory=Counter)  # see core.model.Story
     least_margin: float | None = None
     reasons: Counter[str] = field(default_factory=Counter)

@@ -29,6 +29,7 @@ from syncer.core.model import (
     Retry,
     Stored,
 )
+from syncer.core.report import Loss
 from syncer.runner.fetch import Fetching, Gauge, stored_file, wanted_digests
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, label_of
@@ -181,7 +182,8 @@ class Worker:
             case Park(reason):
                 observer.notify(FetchFailed(entry.id, label, reason, entry.attempts, None))
             case Lose(reason):
-                counts.lost[entry.id] = None
+                size = (gauge.entry or entry).promise.size
+                counts.lost[entry.id] = Loss(entry.id, entry.name, reason, size)
                 counts.reasons["lost"] += 1
                 observer.notify(EntryLost(entry.id, label, reason))
             case Follow(status, reason):

@@ -610,7 +610,9 @@ async def test_what_fails_once_more_keeps_videodbs_words(ledger: Ledger) -> None
 async def test_a_probed_size_is_noted_where_none_is_known(ledger: Ledger) -> None:
     await ledger.begin_pass(NOW)
     await ledger.record([seen("a"), seen("b"), seen("c")], NOW)
+    assert await ledger.mean_size() is None
     await ledger.reserve(await claimed(ledger, "b"), "b.mp4", Promise(size=7, etag='"e"'))
+    assert await ledger.mean_size() == 7
     await ledger.note_sizes({})
     await ledger.note_sizes({"a": 5, "b": 6, "nobody": 1})
     assert [e.promise async for e in ledger.entries()] == [Promise(size=5), Promise(size=7, etag='"e"'), Promise()]

@@ -225,6 +225,10 @@ class FakeLedger:
             if row is not None and row.entry.promise.size is None:
                 row.entry = replace(row.entry, promise=replace(row.entry.promise, size=size))
 
+    async def mean_size(self) -> float | None:
+        known = [row.entry.promise.size for row in self.store.rows.values() if row.entry.promise.size is not None]
+        return sum(known) / len(known) if known else None
+
     async def tally(self) -> Tally:
         number = self._pass or self.store.passes
         counts = dict.fromkeys(State, 0)

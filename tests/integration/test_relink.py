@@ -1,5 +1,6 @@
 """Links that die: renewed before, during and after, the same bytes going on; asked for at the API, never too often."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,9 +13,9 @@ from syncer.runner.relink import SILENT
 from syncer.sandbox.answers import Ending
 from syncer.sandbox.faults import Kind, Op, When
 from syncer.sandbox.faults_storage import EndsWithLink
-from syncer.sandbox.faults_wire import Slow, Status
+from syncer.sandbox.faults_wire import Cut, Slow, Status
 from syncer.sandbox.model import LinkOrigin, LinkRules, Rules
-from syncer.sandbox.scenarios import Scenario
+from syncer.sandbox.scenarios import HEALTHY, Scenario
 
 DAY = timedelta(hours=24)
 
@@ -118,3 +119,45 @@ async def test_the_pace_of_the_api_holds_while_everything_is_relinked(site):
     assert set(statuses(here)) == {200}
     asked = here.sandbox.log.requests(Kind.API)
     assert len(asked) == 43
+
+
+class TestLost:
+    def refused(self, *jobs, after=0):
+        return Status(status=403, when=When(jobs=frozenset(jobs), after=after))
+
+    def test_the_damage_is_told_by_name_and_size_with_the_way_out(self, site):
+        faults = (
+            Cut(when=When(jobs=frozenset({"job-002"}), first=1)),
+            self.refused("job-002", after=1),
+            self.refused("job-001"),
+        )
+        here = site(jobs(3, size=300 * 1024), Scenario("t", storage=faults))
+        done = here.command("run", here.dest, "--report", "-")
+        assert done.returncode == 7
+        report = json.loads(done.stdout)
+        assert sorted(report["deadlines"]["lost"]) == ["job-001", "job-002"]
+        losses = {one["id"]: (one["name"], one["bytes"], one["estimated"]) for one in report["losses"]}
+        # The one was begun, so its size is known; the other's is the mean of those that are.
+        assert losses == {
+            "job-001": ("Film 1.mp4", 300 * 1024, True),
+            "job-002": ("Film 2.mp4", 300 * 1024, False),
+        }
+        assert report["lost_bytes"] == 600 * 1024
+        assert "Lost in this pass: 2 files, about 600.0 KiB." in done.stderr
+        assert "Film 2.mp4 [job-002], 300.0 KiB: " in done.stderr
+        assert "Film 1.mp4 [job-001], about 300.0 KiB: " in done.stderr
+        assert "--regenerate" in done.stderr
+        here.sandbox.set_scenario(HEALTHY)
+        here.sandbox.advance(timedelta(minutes=1))
+        back = here.command("run", here.dest, "--report", "-")
+        assert back.returncode == 0
+        report = json.loads(back.stdout)
+        assert (report["jobs"]["stored"], report["losses"], report["lost_bytes"]) == (3, [], 0)
+        assert report["transfer"]["resumed"] == 1
+
+    def test_where_nothing_tells_a_size_none_is_made_up(self, site):
+        here = site(jobs(1), Scenario("t", storage=(self.refused("job-000"),)))
+        done = here.command("run", here.dest, "--report", "-")
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["lost_bytes"], report["losses"][0]["bytes"]) == (7, None, None)
+        assert "1 file of unknown size" in done.stderr
