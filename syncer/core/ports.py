@@ -407,6 +407,10 @@ class Ledger(Protocol):
         """Close the pass with its counts and its story, and let go of the ledger."""
         ...
 
+    def unlisted(self) -> AsyncIterator[Entry]:
+        """What was stored since a pass last ended well: the manifest may have lost it in a power cut."""
+        ...
+
     def entries(self, states: Sequence[State] = (), *, this_pass: bool = False) -> AsyncIterator[Entry]:
         """Entries in the order of their ids, in bounded memory."""
         ...

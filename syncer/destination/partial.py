@@ -123,7 +123,7 @@ class FolderPartial:
             raise AssertionError("more bytes are to be kept than there are")
         self._digests, self._digester = None, None
         if size is not None:
-            await self._hands.do(self._set_aside, size)
+            await self._hands.do(self._hold_room, size)
         digester = Digester(digests)
         for start in range(0, keep, STEP):
             await self._hands.do(self._read_into, digester, start, min(start + STEP, keep))
@@ -207,9 +207,9 @@ class FolderPartial:
         for at in range(start, stop, READ):
             digester.update(self._read(at, min(at + READ, stop)))
 
-    def _set_aside(self, size: int) -> None:
+    def _hold_room(self, size: int) -> None:
         with translated(self._site.root):
-            self._room.set_aside(self._name, max(0, size - self._size), self._fd)
+            self._room.hold(self._name, max(0, size - self._size), self._fd)
 
     def _truncate(self, keep: int) -> None:
         with translated(self._site.root):

@@ -33,8 +33,8 @@ class Room:
         self._unseen = STEP  # bytes written since the file system was asked
         self._aside: dict[str, int] = {}
 
-    def set_aside(self, name: str, count: int, fd: int) -> None:
-        """Keep `count` bytes for a file until `drop`. Raises NoRoom. Blocking."""
+    def hold(self, name: str, count: int, fd: int) -> None:
+        """Set `count` bytes aside for a file until `drop`. Raises NoRoom. Blocking."""
         with self._lock:
             self._aside.pop(name, None)
             if self._lacks(count, fd):

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from syncer.core.lifecycle import move
 from syncer.core.model import Listing, State, Story, Tally
+from syncer.core.report import ExitCode
 from syncer.ledger.lock import held
 from syncer.ledger.rows import counts as entry_counts
 from syncer.ledger.tables import TALLY_COUNTS, TRANSFER_COUNTS, entries, ledger_info, passes
@@ -151,6 +152,12 @@ def tally(connection: sa.Connection, pass_id: int) -> Tally:
 def newest(connection: sa.Connection) -> int:
     """The id of the last pass begun; 0 if there was none."""
     return connection.scalar(sa.select(sa.func.max(passes.c.id))) or 0
+
+
+def last_in_order(connection: sa.Connection, pass_id: int) -> int:
+    """The newest pass before `pass_id` that ended and left the destination in order; 0 if there was none."""
+    ended = (passes.c.id < pass_id, passes.c.finished_at.is_not(None), passes.c.exit_code != ExitCode.DESTINATION)
+    return connection.scalar(sa.select(sa.func.max(passes.c.id)).where(*ended)) or 0
 
 
 def last(connection: sa.Connection, limit: int) -> list[PassRecord]:

@@ -174,6 +174,15 @@ class SqlLedger:
                 return
             after = chunk[-1].id
 
+    async def unlisted(self) -> AsyncIterator[Entry]:
+        number = self._held().id
+        since = await self._read(passes.last_in_order, number) + 1
+        after: str | None = None
+        while since < number and (chunk := await self._read(rows.stored_since, since, after)):
+            for entry in chunk:
+                yield entry
+            after = chunk[-1].id
+
     async def find(self, ids: Sequence[str]) -> list[Entry]:
         """Those of `ids` that are known, in the order asked for."""
         return await self._read(rows.find, ids)

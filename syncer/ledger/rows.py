@@ -125,6 +125,14 @@ def page_after(
     return [entry_of(row) for row in connection.execute(query)]
 
 
+def stored_since(connection: sa.Connection, pass_id: int, after: str | None) -> list[Entry]:
+    """The next CHUNK entries by id behind `after` that passes from `pass_id` on claimed last and stored."""
+    query = WHOLE.where(in_state(State.STORED), entries.c.tries_pass >= pass_id).order_by(entries.c.id).limit(CHUNK)
+    if after is not None:
+        query = query.where(entries.c.id > after)
+    return [entry_of(row) for row in connection.execute(query)]
+
+
 def find(connection: sa.Connection, ids: Sequence[str]) -> list[Entry]:
     """Those of `ids` that the ledger knows, in the order asked for."""
     found: list[Entry] = []

@@ -61,6 +61,7 @@ class Pass:
         number = await parts.ledger.begin_pass(started)
         try:
             await prove_destination(parts)
+            await relist(parts)
             parts.observer.notify(PassStarted(number, parts.destination.location))
             await self._work_until_stopped()
         except LedgerError:
@@ -254,6 +255,14 @@ async def prove_destination(parts: Parts) -> None:
         await destination.bind(binding.ledger_id, found)
     await destination.prove(found)
     await ledger.bind(found, destination.location)
+
+
+async def relist(parts: Parts) -> None:
+    """The manifest is not fsynced file by file: what a pass stored that did not end is put in once more (I3)."""
+    async for entry in parts.ledger.unlisted():
+        file = entry.stored
+        if file is not None and await parts.destination.size_of(file.path) == file.size:
+            await parts.destination.enlist(entry.id, entry.name, file)
 
 
 def _elsewhere(

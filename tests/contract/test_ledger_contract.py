@@ -617,3 +617,24 @@ async def test_a_probed_size_is_noted_where_none_is_known(ledger: Ledger) -> Non
     await ledger.note_sizes({"a": 5, "b": 6, "nobody": 1})
     assert [e.promise async for e in ledger.entries()] == [Promise(size=5), Promise(size=7, etag='"e"'), Promise()]
     assert (await one(ledger)).state is State.PENDING
+
+
+async def test_what_was_stored_since_a_pass_last_ended_well_is_unlisted(reopen: Open) -> None:
+    async def one_pass(job_id: str, code: int | None) -> list[str]:
+        """What it finds unlisted; then it stores a job and ends with `code`, or dies."""
+        ledger = await reopen()
+        await ledger.begin_pass(NOW)
+        found = [entry.id async for entry in ledger.unlisted()]
+        await ledger.record([seen(job_id)], NOW)
+        await ledger.settle(await claimed(ledger, job_id), Stored(file(f"{job_id}.mp4")), NOW)
+        if code is not None:
+            await ledger.end_pass(NOW, code, Listing(), await ledger.tally(), {})
+        await ledger.close()
+        return found
+
+    assert await one_pass("a", 0) == []
+    assert await one_pass("b", None) == []
+    assert await one_pass("c", None) == ["b"]
+    assert await one_pass("d", 5) == ["b", "c"]
+    assert await one_pass("e", 6) == ["b", "c", "d"]
+    assert await one_pass("f", 0) == []

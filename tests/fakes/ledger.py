@@ -262,6 +262,13 @@ class FakeLedger:
 
     # --- the stored files, held against those on disk ---
 
+    async def unlisted(self) -> AsyncIterator[Entry]:
+        since = max((p.id for p in self.store.ended if p.exit_code != 5), default=0)
+        for job_id in sorted(self.store.rows):
+            row = self.store.rows[job_id]
+            if row.entry.state is State.STORED and (row.tries_pass or 0) > since:
+                yield row.entry
+
     async def find(self, ids: Sequence[str]) -> list[Entry]:
         return [self.store.rows[i].entry for i in dict.fromkeys(ids) if i in self.store.rows]
 

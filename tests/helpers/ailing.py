@@ -89,8 +89,9 @@ class FileSystem:
         self.rules = []
         self.numbers = {"blocks": 1 << 26, "bfree": 1 << 25, "bavail": 1 << 25}
         self.record = None
-        self.steps = []
-        self.kill_at = None
+        self.steps = [""]
+        self.bursts = False  # writes to the ledger in a row count as one step
+        self.kill_at = self.kill_on = None
         self.frozen = False
 
     # --- orders ---
@@ -101,11 +102,12 @@ class FileSystem:
             self.rules.append({"skip": 0, "count": None, "name": "", "error": None, "delay": 0, **said})
         elif kind == "clear":
             self.rules.clear()
-            self.frozen, self.kill_at = False, None
+            self.frozen, self.kill_at, self.kill_on = False, None, None
         elif kind == "numbers":
             self.numbers |= said
         elif kind == "watch":
-            self.steps, self.kill_at = [], said.get("kill_at")
+            self.steps, self.bursts = [""], said["bursts"]
+            self.kill_at, self.kill_on = said["kill_at"], said["kill_on"]
         elif kind == "record":
             self.record = []
             with open(said["path"], "wb") as file:  # noqa: PTH123
@@ -116,7 +118,7 @@ class FileSystem:
             with open(said["path"], "ab") as file:  # noqa: PTH123
                 pickle.dump(self.record, file)
             self.record = None
-        return {"steps": self.steps, "frozen": self.frozen}
+        return {"steps": self.steps[1:], "frozen": self.frozen}
 
     def note(self, *what):
         if self.record is not None:
@@ -124,11 +126,15 @@ class FileSystem:
 
     def check(self, op, path, pid, *, cached=False):
         """Let a fault that was ordered for this step have its way."""
-        if op in STEPS and not cached:
+        if op in STEPS and not cached and not path.endswith("-shm"):  # SQLite's shared memory is made anew
             if self.frozen:
                 raise Fault(errno.EIO, "frozen")
-            self.steps.append(f"{op} {path}")
-            if self.kill_at is not None and len(self.steps) == self.kill_at:
+            step = f"{op} {path}"
+            if not self.bursts or step != self.steps[-1] or not path.endswith(("-wal", ".db")):
+                self.steps.append(step)
+            if len(self.steps) - 1 == self.kill_at or (
+                self.kill_on and (op, path.endswith(self.kill_on[1])) == (self.kill_on[0], True)
+            ):
                 self.frozen = True
                 os.kill(pid, signal.SIGKILL)
                 raise Fault(errno.EIO, "killed")

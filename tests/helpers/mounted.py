@@ -63,9 +63,13 @@ class Ailing:
         """Every fault is over."""
         self.order("clear")
 
-    def watch(self, kill_at=None):
-        """Count the steps from here on; whoever asks for the `kill_at`-th is killed before it is done."""
-        self.order("watch", kill_at=kill_at)
+    def watch(self, kill_at=None, *, kill_on=None, bursts=False):
+        """Count the steps from here on; whoever asks for the `kill_at`-th is killed before it is done.
+
+        Or whoever asks first for `kill_on`: what is done, and how the name of what it is done to ends. With `bursts`,
+        writes to the ledger that follow each other directly are one step.
+        """
+        self.order("watch", kill_at=kill_at, kill_on=kill_on, bursts=bursts)
 
     @property
     def steps(self):

@@ -51,10 +51,10 @@ def disk():
 def test_bytes_are_set_aside_for_files_of_known_size(disk, tmp_path):
     disk.f_bavail = 1000
     shared = Room(tmp_path, 100, disk.ask)
-    shared.set_aside("a", 600, 0)
+    shared.hold("a", 600, 0)
     with pytest.raises(NoRoom, match="301 bytes are to come, 300 are free above its floor"):
-        shared.set_aside("b", 301, 0)
-    shared.set_aside("b", 300, 0)
+        shared.hold("b", 301, 0)
+    shared.hold("b", 300, 0)
     with pytest.raises(NoRoom, match="does not say how large"):
         shared.take("unsized", 1, 0)
     shared.take("a", 600, 0)
@@ -68,7 +68,7 @@ def test_bytes_are_set_aside_for_files_of_known_size(disk, tmp_path):
 def test_what_is_cut_off_may_be_written_again(disk, tmp_path):
     disk.f_bavail = 1001
     shared = Room(tmp_path, 1, disk.ask)
-    shared.set_aside("a", 1000 - 400, 0)  # 400 of its 1000 bytes are on disk, and are then given up
+    shared.hold("a", 1000 - 400, 0)  # 400 of its 1000 bytes are on disk, and are then given up
     shared.give_back("a", 400)
     shared.take("a", 1000, 0)
 
@@ -76,7 +76,7 @@ def test_what_is_cut_off_may_be_written_again(disk, tmp_path):
 def test_the_file_system_is_asked_again_after_a_stretch_and_its_word_counts_for_everyone(disk, tmp_path):
     disk.f_bavail = 10 * STEP
     shared = Room(tmp_path, 1, disk.ask)
-    shared.set_aside("a", 5 * STEP, 0)
+    shared.hold("a", 5 * STEP, 0)
     shared.take("a", STEP, 0)
     assert disk.looks == 1
     shared.take("a", STEP, 0)
@@ -90,14 +90,14 @@ def test_the_file_system_is_asked_again_after_a_stretch_and_its_word_counts_for_
 def test_numbers_that_cannot_be_true_bar_nothing(disk, tmp_path):
     disk.f_blocks = 0
     shared = Room(tmp_path, None, disk.ask)
-    shared.set_aside("a", 10**15, 0)
+    shared.hold("a", 10**15, 0)
     shared.take("a", 10**14, 0)
     shared.take("b", 10**14, 0)
 
 
 def test_no_floor_leaves_it_to_the_file_system(disk, tmp_path):
     shared = Room(tmp_path, 0, disk.ask)
-    shared.set_aside("a", 10**15, 0)
+    shared.hold("a", 10**15, 0)
     shared.take("a", 10**14, 0)
     shared.take("b", 10**14, 0)
     assert disk.looks == 0
@@ -106,8 +106,8 @@ def test_no_floor_leaves_it_to_the_file_system(disk, tmp_path):
 def test_a_real_file_system_answers(tmp_path):
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        Room(tmp_path, 1).set_aside("a", 1, fd)
+        Room(tmp_path, 1).hold("a", 1, fd)
         with pytest.raises(NoRoom):
-            Room(tmp_path, 1).set_aside("a", 10**18, fd)
+            Room(tmp_path, 1).hold("a", 10**18, fd)
     finally:
         os.close(fd)
