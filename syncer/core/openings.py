@@ -78,6 +78,7 @@ _BELYING = frozenset(
         "application/zip",
         "application/x-7z-compressed",
         "application/x-rar-compressed",
+        "application/vnd.rar",
         "application/x-xz",
         "application/x-bzip2",
         "application/zstd",

@@ -192,7 +192,7 @@ class Sandbox:
         link = storage.admit(knock, self.rules, self._secret, self.now(), **urls)
         if isinstance(link, Answer):
             return link
-        seen.job_id = link.job_id
+        seen.job_id, seen.generation = link.job_id, link.generation
         ask = Ask(
             Kind.STORAGE,
             Op.OBJECT,

@@ -32,6 +32,7 @@ class Seen:
     status: int = 0  # 0: not answered yet
     body_bytes: int = 0
     faults: tuple[str, ...] = ()
+    generation: int = 0  # of the link a storage request came with: one more for each renewal
     over: bool = False  # nothing more will be sent
 
     @property
