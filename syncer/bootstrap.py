@@ -1,6 +1,7 @@
 """The only place that builds the concrete parts and hands them to each other."""
 
 import asyncio
+import os
 import random
 import shutil
 import tempfile
@@ -28,6 +29,7 @@ from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
 from syncer.ledger.engine import place_of
 from syncer.ledger.examine import examine as examine_ledger
+from syncer.reporting.hooks import AfterPass, StoredHook, command_of
 from syncer.reporting.log import protect, quieten_libraries
 from syncer.reporting.observers import Observers
 from syncer.reporting.past import Earlier
@@ -36,6 +38,7 @@ from syncer.runner import adoption, verification
 from syncer.runner.adoption import Adoption
 from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
+from syncer.runner.limits import Limits
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
 from syncer.runner.planning import Forecast, Means, forecast, speed_of
@@ -87,8 +90,16 @@ async def sync(
 
 def listeners(settings: Settings, *, patient: bool = False) -> Tell:
     """Who is told of passes made with these settings. Raises UsageError where a library is missing."""
+    on_pass = command_of(settings.on_pass, settings.hook_timeout)
     return Tell(
-        Listeners(settings.ping_url, settings.notify, settings.metrics_file, settings.profile or "default", patient)
+        Listeners(
+            settings.ping_url,
+            settings.notify,
+            settings.metrics_file,
+            AfterPass(on_pass, settings.dest or "", os.environ) if on_pass else None,
+            settings.profile or "default",
+            patient,
+        )
     )
 
 
@@ -241,7 +252,9 @@ async def _parts(
         fetcher = await stack.enter_async_context(_fetcher(settings, clock, throttle))
         destination = FolderDestination(root, clock=clock, min_free=settings.min_free)
         stack.push_async_callback(destination.close)
-        yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom())
+        on_stored = command_of(settings.on_stored, settings.hook_timeout)
+        hook = StoredHook(on_stored, destination.location, os.environ, observer) if on_stored else None
+        yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom(), hook)
 
 
 @asynccontextmanager
@@ -296,6 +309,7 @@ def _rules(settings: Settings) -> Rules:
         regenerate=settings.regenerate,
         remake_patience=settings.regenerate_wait,
         max_file_size=settings.max_file_size,
+        limits=Limits(settings.max_files, settings.max_bytes, settings.max_duration),
     )
 
 

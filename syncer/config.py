@@ -63,6 +63,12 @@ class Settings:
     notify: tuple[str, ...] = field(default=(), repr=False)
     log_format: str = "human"
     log_file: str | None = None
+    max_files: int | None = None
+    max_bytes: int | None = None
+    max_duration: float | None = None
+    on_stored: tuple[str, ...] = ()
+    on_pass: tuple[str, ...] = ()
+    hook_timeout: float = 60.0
     interval: float = 3600.0  # of a watch
     listen: tuple[str, int] | None = None  # of a watch
     proxy: str | None = field(default=None, repr=False)

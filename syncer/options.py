@@ -1,6 +1,7 @@
 """The options of syncer, each once: its flag, its variable, its TOML key, its meaning, and how its value is read."""
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -191,6 +192,18 @@ def rate(value: Any) -> int:
     return found
 
 
+def command(value: Any) -> tuple[str, ...]:
+    """A program and its arguments, quoted as a shell would have it; no shell is run."""
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise UsageError(f"The command cannot be read: {error}.", hint="Check its quotes.") from None
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(item, str) for item in value):
+        raise UsageError("This is no command.", hint="Write a program and its arguments.")
+    return tuple(value)
+
+
 def timetable(value: Any) -> Timetable:
     """A bandwidth limit."""
     return parse_timetable(str(value))
@@ -342,6 +355,12 @@ OPTIONS: tuple[Option, ...] = (
         "human",
     ),
     Option("log_file", "Log to this file as well, every event; put aside at 10 MiB, five are kept.", text, "FILE"),
+    Option("max_files", "Fetch no more than this many files in a pass.", whole_number(1, 10**9), "N"),
+    Option("max_bytes", "Fetch no more than this in a pass: 500M, 20G.", size_limit, "SIZE", "off"),
+    Option("max_duration", "Fetch no longer than this in a pass: 90m, 6h.", seconds, "TIME"),
+    Option("on_stored", "Command to run for each stored file; told by its environment.", command, "COMMAND"),
+    Option("on_pass", "Command to run after each pass; told by its environment.", command, "COMMAND"),
+    Option("hook_timeout", "Time such a command may take.", seconds, "TIME", "60"),
     Option(
         "interval",
         "Time from the end of a pass of `watch` to the next; less where something asks for it.",

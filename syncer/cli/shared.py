@@ -50,7 +50,9 @@ TRANSFER = (
     "metrics_file",
     "notify",
 )
-PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *LOG, *API_LINE)
+LIMITS = ("max_files", "max_bytes", "max_duration")
+HOOKS = ("on_stored", "on_pass", "hook_timeout")
+PASS = (*LEDGER, *API, *TRANSFER, *CHOICE, *LIMITS, *HOOKS, *LOG, *API_LINE)
 
 
 def takes_settings(*keys: str, dest_argument: bool = False, rereads: bool = False) -> Callable[[Command], Command]:

@@ -140,6 +140,16 @@ class PassEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class HookFailed:
+    """A command of the user's, run because a file was stored, did not end well. The file is none the worse for it."""
+
+    option: str
+    reason: str  # as the end of a sentence
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassPlanned:
     """A watch waits for its next pass."""
 
@@ -170,6 +180,7 @@ Event = (
     | EntryFollowed
     | RequestRetried
     | PassEnded
+    | HookFailed
     | PassPlanned
     | SettingsReread
 )

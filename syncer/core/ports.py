@@ -50,6 +50,14 @@ class Observer(Protocol):
     def notify(self, event: Event) -> None: ...
 
 
+class Hook(Protocol):
+    """Something of the user's that is to follow on a stored file. It may take its time and never raises."""
+
+    async def stored(self, job_id: str, name: str | None, file: StoredFile) -> None:
+        """The file is published and settled, whatever comes of this. Cancelled, it ends within seconds."""
+        ...
+
+
 class Source(Protocol):
     """VideoDB, as far as syncer needs it. Raises KeyRefused and ListingFailed, never an HTTP library's error."""
 

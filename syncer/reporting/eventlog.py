@@ -14,6 +14,7 @@ from syncer.core.events import (
     Event,
     FetchFailed,
     FetchStarted,
+    HookFailed,
     ListingEnded,
     PageListed,
     PassEnded,
@@ -69,7 +70,7 @@ def _level(event: Event) -> int:
     match event:
         case EntryLost() | ListingEnded(reason=str()):
             return logging.ERROR
-        case EntryMalformed() | FetchFailed(next_attempt_at=None) | SettingsReread(problem=str()):
+        case EntryMalformed() | HookFailed() | FetchFailed(next_attempt_at=None) | SettingsReread(problem=str()):
             return logging.WARNING
         case PassEnded(exit_code=code) if code:
             return logging.WARNING

@@ -11,6 +11,7 @@ from syncer.core.events import (
     FetchRestarted,
     FetchYielded,
     FileStored,
+    HookFailed,
     LinkRenewed,
     ListingEnded,
     PassPlanned,
@@ -37,7 +38,7 @@ class Lines:
 def line_of(event: Event, *, every_file: bool) -> str | None:
     """An event in words; None where it is not worth a line."""
     routine = _routine(event) if every_file else None
-    return routine or _trouble_with_listing(event) or _trouble_with_file(event) or _about_watch(event)
+    return routine or _trouble_with_listing(event) or _trouble_with_file(event) or _about_the_rest(event)
 
 
 def _routine(event: Event) -> str | None:
@@ -84,8 +85,10 @@ def _trouble_with_file(event: Event) -> str | None:
             return None
 
 
-def _about_watch(event: Event) -> str | None:
+def _about_the_rest(event: Event) -> str | None:
     match event:
+        case HookFailed(option=option, reason=reason, name=name):
+            return f"{name}: the {option} command {reason}; the file is stored."
         case PassPlanned(at=at, why=why):
             return f"next pass at {at:%Y-%m-%d %H:%M:%S} UTC ({why})"
         case SettingsReread(problem=None):

@@ -1,4 +1,4 @@
-"""Tells those who watch how passes go: the dead-man's switch, the messages, the metrics file."""
+"""Tells those who watch how passes go: the dead-man's switch, the messages, the metrics file, the user's command."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from syncer.core.errors import LedgerHeld, SyncerError
 from syncer.core.report import Report, not_begun
+from syncer.reporting.hooks import AfterPass
 from syncer.reporting.metrics import write_metrics
 from syncer.reporting.notify import load_apprise, notify
 from syncer.reporting.past import Earlier, last_success, with_own
@@ -22,6 +23,7 @@ class Listeners:
     ping_url: str | None = None
     notify: tuple[str, ...] = ()
     metrics_file: str | None = None
+    on_pass: AfterPass | None = None
     profile: str = "default"
     patient: bool = False
 
@@ -70,6 +72,8 @@ class Tell:
         told = self._listeners
         history = with_own(self._last, earlier)
         self._last = Earlier(report.exit_code, report.finished_at)
+        if told.on_pass:
+            await told.on_pass.run(report)
         if told.notify:
             await notify(told.notify, report, history)
         if told.metrics_file:

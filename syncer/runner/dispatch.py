@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from syncer.core.events import BytesArrived, Event, FetchStarted, FetchYielded, LinkRenewed
 from syncer.core.model import Claim, HandBack, Outcome, Retry
 from syncer.core.planner import Decision, Planner
 from syncer.core.ports import Observer
 from syncer.core.rates import Rates
+from syncer.runner.limits import MANY
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Parts, Rules, label_of
 from syncer.runner.worker import Worker
@@ -38,8 +39,12 @@ class Dispatcher:
     Of every due entry there is a line in the planner; the entries themselves stay in the ledger until they are claimed.
     """
 
-    def __init__(self, parts: Parts, rules: Rules, worker: Worker, pace: Pace) -> None:
+    def __init__(
+        self, parts: Parts, rules: Rules, worker: Worker, pace: Pace, room: Callable[[int], int] = lambda _: MANY
+    ) -> None:
+        """`room` says how many more files this pass may begin beside so many running ones."""
         self._parts = parts
+        self._room = room
         self._rules = rules
         self._worker = worker
         self._pace = pace
@@ -98,6 +103,8 @@ class Dispatcher:
                 if loaded := loading.done():
                     loading.result()
                 await self._take_in()
+                if not self._running and not self._room(0):
+                    return
                 decision = self._decide()
                 await self._carry_out(decision)
                 if loaded and ended and await self._is_spent():
@@ -138,7 +145,8 @@ class Dispatcher:
         for claim in self._running.values():
             self.planner.arrived(claim.entry.id, self._on_disk.get(claim.entry.id, 0))
         self._pace.line = self._rates.line()
-        slots = self._rules.workers
+        running = len(self._running)
+        slots = min(self._rules.workers, running + self._room(running))
         self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=slots)
         return self._last
 

@@ -20,6 +20,7 @@ from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, RemoteStatus, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Loss, Report, judge_pass
 from syncer.runner.dispatch import Dispatcher, Overhear
+from syncer.runner.limits import Budget
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
 from syncer.runner.remake import Remakes
@@ -43,15 +44,17 @@ class Pass:
     """The state of one pass while it runs."""
 
     def __init__(self, parts: Parts, rules: Rules, stop: Stop) -> None:
-        overhear, pace = Overhear(parts.observer), Pace()
+        self._budget = Budget(rules.limits, parts.observer, parts.clock)
+        overhear, pace = Overhear(self._budget), Pace()
         parts = replace(parts, observer=overhear)
         self._parts = parts
         self._rules = rules
         self._stop = stop
+        self._limit: str | None = None  # the one that was reached
         self._counts = Counts()
         self._remakes = Remakes(parts, rules)
         worker = Worker(parts, rules, self._counts, self._remakes, pace)
-        self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace)
+        self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace, self._budget.room)
         self._listing = Listing()
         self._error: SyncerError | None = None
 
@@ -88,7 +91,7 @@ class Pass:
         """List and fetch side by side. The first error that ends the pass cancels the rest and is raised."""
         tasks = [
             asyncio.create_task(self._list(), name="listing"),
-            asyncio.create_task(self._fetch(), name="dispatcher"),
+            asyncio.create_task(self._fetch_within_limits(), name="dispatcher"),
         ]
         heartbeat = asyncio.create_task(self._keep_lease(), name="lease")
         watch = asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes")
@@ -99,10 +102,23 @@ class Pass:
                 task.cancel()
             await asyncio.gather(*tasks, heartbeat, watch, return_exceptions=True)
 
+    async def _fetch_within_limits(self) -> None:
+        """Fetch, until the user's limit on a pass is reached: what runs is parked then, and the list is still read."""
+        fetch, spent = asyncio.create_task(self._fetch()), asyncio.create_task(self._budget.spent())
+        try:
+            await asyncio.wait({fetch, spent}, return_when=asyncio.FIRST_COMPLETED)
+            self._limit = self._budget.reached if fetch.done() else spent.result()
+        finally:
+            fetch.cancel()
+            spent.cancel()
+            await asyncio.gather(fetch, spent, return_exceptions=True)
+        if not fetch.cancelled():
+            fetch.result()
+
     async def _fetch(self) -> None:
         """Fetch what is due, and what is made again, as far as that comes in time."""
         await self._dispatcher.run()
-        while await self._remakes.bring_one():
+        while self._budget.room(0) and await self._remakes.bring_one():
             await self._dispatcher.run()
 
     async def _list(self) -> None:
@@ -174,8 +190,17 @@ class Pass:
             deadlines=deadlines,
             failures=tuple(failures),
             losses=losses,
-            reason=str(self._error) if self._error else None,
+            reason=self._reason(unfinished),
+            limited=self._limit is not None and unfinished > 0,
         )
+
+    def _reason(self, unfinished: int) -> str | None:
+        """Why the pass ended early, if it did."""
+        if self._error is not None:
+            return str(self._error)
+        if self._limit is None or not unfinished:
+            return None
+        return f"{self._limit} was reached; what is left waits for the next pass."
 
     async def _end_destination(self) -> None:
         """What the destination still has to say; it is graver than a list that could not be read."""

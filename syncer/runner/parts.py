@@ -11,10 +11,11 @@ from syncer.core.filters import JobFilter
 from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
 from syncer.core.planner import Prefer
-from syncer.core.ports import Clock, Destination, Fetcher, Ledger, Observer, Source
+from syncer.core.ports import Clock, Destination, Fetcher, Hook, Ledger, Observer, Source
 from syncer.core.report import Loss, Transfer
 from syncer.core.retry import RetryPolicy
 from syncer.core.text import one_line
+from syncer.runner.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Parts:
     observer: Observer
     clock: Clock
     rng: random.Random
+    hook: Hook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Rules:
     remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
     max_file_size: int | None = None  # bytes
     lease: timedelta = timedelta(minutes=10)
+    limits: Limits = field(default_factory=Limits)
 
 
 MOST_HOURS = 48

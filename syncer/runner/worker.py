@@ -82,6 +82,8 @@ class Worker:
             raise
         settled = await self._settle(claim, outcome)
         self._tell(claim, outcome, gauge)
+        if isinstance(outcome, Stored) and self._parts.hook is not None:
+            await self._parts.hook.stored(claim.entry.id, claim.entry.name, outcome.file)
         if self._counts.no_room is not None and self._counts.crowded >= MOST_CROWDED:
             raise self._counts.no_room
         return outcome if settled else None
