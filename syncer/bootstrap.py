@@ -18,7 +18,7 @@ from syncer.core.model import Binding
 from syncer.core.mounts import Mount, parse_mounts
 from syncer.core.naming import Naming
 from syncer.core.planner import Prefer
-from syncer.core.ports import Clock, Ledger, Observer, Source, Watcher
+from syncer.core.ports import Clock, Inventory, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.core.space import free_above
@@ -35,9 +35,10 @@ from syncer.reporting.observers import Observers
 from syncer.reporting.past import Earlier
 from syncer.reporting.tell import Listeners, Tell
 from syncer.runner import adoption, verification
-from syncer.runner.adoption import Adoption
+from syncer.runner.adoption import Adoption, Takeover
 from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
+from syncer.runner.expectation import list_expected
 from syncer.runner.limits import Limits
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
@@ -152,19 +153,65 @@ async def plan(settings: Settings, *, probe: bool = False) -> Forecast:
         )
 
 
-async def adopt(settings: Settings, told: Callable[[str], None], *, dry_run: bool) -> Adoption:
-    """Bind the ledger to a destination that is filled already (see `runner.adoption`)."""
-    clock = SystemClock()
+async def adopt(settings: Settings, watcher: Watcher, stop: Stop, *, dry_run: bool) -> Adoption:
+    """Bind the ledger to a destination that is filled already (see `runner.adoption`).
+
+    The list of jobs helps where a key is at hand; none is needed.
+    """
+    quieten_libraries()
+    clock, location = SystemClock(), settings.ledger_location
     async with AsyncExitStack() as stack:
-        location = settings.ledger_location
-        if dry_run and not await asyncio.to_thread(_exists, location):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncer-adopt-"))
-            location = str(Path(folder) / "empty.db")
-        ledger = await open_ledger(location)
-        stack.push_async_callback(ledger.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncer-adopt-")))
+        if dry_run:
+            location = await _copied(location, folder)
+        ledger, scratch, listed = [
+            await open_ledger(place) for place in (location, folder / "scratch.db", folder / "listed.db")
+        ]
+        for opened in (ledger, scratch, listed):
+            stack.push_async_callback(opened.close)
         destination = FolderDestination(_root(settings), clock=clock)
         stack.push_async_callback(destination.close)
-        return await adoption.adopt(ledger, destination, clock, random.SystemRandom(), told, dry_run=dry_run)
+        naming = Naming(settings.name_template)
+
+        async def expected() -> Inventory | None:
+            key = await asyncio.to_thread(_key_if_any, settings)
+            if key is None or "{id" not in naming.template:
+                return None
+            async with _source(settings, key, clock, Observers([])) as source:
+                await list_expected(source, listed, naming, clock.now())
+            return listed
+
+        rng = random.SystemRandom()
+        parts = Takeover(
+            ledger,
+            scratch,
+            destination,
+            clock,
+            watcher,
+            rng,
+            naming=naming,
+            expected=expected,
+            workers=settings.workers,
+        )
+        return await adoption.adopt(parts, stop, dry_run=dry_run)
+
+
+async def _copied(location: str, folder: Path) -> str:
+    """A copy of the ledger in `folder`, or where there is none the place for an empty one."""
+    if not await asyncio.to_thread(_exists, location):
+        return str(folder / "empty.db")
+    original = await open_ledger(location, read_only=True)
+    try:
+        return str(await original.snapshot(folder))
+    finally:
+        await original.close()
+
+
+def _key_if_any(settings: Settings) -> str | None:
+    try:
+        return resolve_key(settings)
+    except UsageError:
+        return None
 
 
 async def doctor(settings: Settings) -> list[Finding]:

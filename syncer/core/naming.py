@@ -113,7 +113,7 @@ def path_for(
     """
     stem, own = split_extension(name or "")
     ext = own or extension
-    safe_id = _safe_id(job_id, variant)
+    safe_id = id_in_name(job_id, variant)
     stem = _cut(_clean(stem), _STEM_BYTES) or "untitled"
     fields: dict[str, object] = {"stem": stem, "name": stem + ext, "id": safe_id, "ext": ext}
     filled: list[str] = []
@@ -149,6 +149,12 @@ def split_extension(name: str) -> tuple[str, str]:
     looks_so = _EXTENSION.fullmatch(ext) is not None and not last.isdigit()
     known = looks_so or _TYPES.guess_type(f"x{ext.lower()}", strict=False)[0] is not None
     return (stem, ext) if known else (cleaned, "")
+
+
+def media_type(extension: str) -> str | None:
+    """The media type files with this extension have, dot included, lower case; None where it is not known."""
+    by_us = next((kind for kind, ext in _EXTENSION_OF.items() if ext == extension), None)
+    return by_us or _TYPES.guess_type(f"x{extension}", strict=False)[0]
 
 
 def extension_for(content_type: str | None, link_url: str | None) -> str:
@@ -194,7 +200,7 @@ def _clean(text: str) -> str:
     return re.sub(r" {2,}", " ", text).strip(" ")
 
 
-def _safe_id(job_id: str, variant: int) -> str:
+def id_in_name(job_id: str, variant: int) -> str:
     """The id where it is harmless as it stands, else a cleaned one with a hash of the real one behind it."""
     safe = _cut(_clean(job_id), _ID_BYTES).strip(" .")
     harmless = safe == job_id and job_id == job_id.lower() and job_id.isascii()

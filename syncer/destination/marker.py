@@ -84,9 +84,12 @@ class Site:
         return marker.id if marker else None
 
     def marked(self) -> str | None:
-        """The id on the marker, whichever ledger's it is; None without a marker. Raises DestinationMissing."""
+        """The id on the marker, whichever ledger's it is; None without a readable one. Raises DestinationMissing."""
         with translated(self.root), closing(self._open()) as fd:
-            marker = self._read(fd)
+            try:
+                marker = self._read(fd)
+            except DestinationForeign:
+                return None  # damaged: whoever asks wants to put another in its place
         return marker.id if marker else None
 
     def rebind(self, marker: Marker, at: datetime) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 
-from syncer.core.errors import DestinationError
 from syncer.core.model import Entry, Fault
-from syncer.core.ports import Archive, Inventory, Watcher
+from syncer.core.ports import Archive, Inventory
 from syncer.core.verify import alike_first
+from syncer.runner.reading import Reader
 
 BATCH = 500
 """Files looked up in the ledger in one go."""
@@ -31,22 +31,14 @@ async def _unowned(ledger: Inventory, batch: list[Found]) -> list[Found]:
     return [(path, size) for path, size in batch if path not in owned or owned[path].fault is Fault.MISSING]
 
 
-async def moved_among(
-    archive: Archive, ledger: Inventory, watcher: Watcher, batch: list[Found]
-) -> AsyncIterator[tuple[str, list[Entry]]]:
+async def moved_among(reader: Reader, ledger: Inventory, batch: list[Found]) -> AsyncIterator[tuple[str, list[Entry]]]:
     """Those of `batch` with the bytes of files that are missing: the path, and the entries, the likeliest first.
 
     Only files of a missing one's size are read. One that cannot be read is passed over.
     """
     sizes = await ledger.missing_sizes([size for _, size in batch]) if batch else frozenset()
     for path, size in batch:
-        if size not in sizes:
-            continue
-        try:
-            digests = await archive.digest(path, frozenset(), watcher.read)
-        except DestinationError:
-            await archive.marked()  # is it that file, or the destination?
-            continue
-        entries = alike_first(await ledger.missing(digests["sha256"]), path)
+        sha256 = await reader.sha256(path) if size in sizes else None
+        entries = alike_first(await ledger.missing(sha256), path) if sha256 is not None else []
         if entries:
             yield path, entries

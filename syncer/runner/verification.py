@@ -7,18 +7,16 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from syncer.core.errors import DestinationError, DestinationForeign, LedgerHeld, NameTaken
+from syncer.core.errors import DestinationForeign, LedgerHeld, NameTaken
 from syncer.core.model import Entry, Fault, State, StoredFile
 from syncer.core.ports import Archive, Clock, Inventory, Watcher
-from syncer.core.verify import Finding, Sample, judge, may_requeue
+from syncer.core.verify import Finding, Sample, may_requeue
 from syncer.runner.parts import Stop
+from syncer.runner.reading import Reader
 from syncer.runner.strays import moved_among, strays
 
-BATCH = 100
-"""Findings written down in one transaction, at the most."""
-
-PATIENCE = 2.0
-"""Seconds that a finding waits for others before it is written down: what a kill makes a next run read again."""
+BATCH = 500
+"""Lines of the manifest held against the ledger in one go."""
 
 Listed = tuple[str, str | None, StoredFile]
 
@@ -74,15 +72,15 @@ class _Scrub:
         self._sample = sample
         self._destination_id = destination_id
         self._began = scene.clock.now()
-        self._looks: list[tuple[Entry, Fault | None]] = []
-        self._noting = asyncio.Lock()
+        self._reader = Reader(scene.archive, scene.watcher, scene.clock, scene.workers)
         self.result = Verification()
 
     async def run(self, stop: Stop, *, requeue: bool) -> None:
         ledger, watcher = self._scene.ledger, self._scene.watcher
         self.result.stored, size = await ledger.stored_totals()
         watcher.expect(self._sample.budget(self.result.stored), self._sample.budget(size))
-        self.result.complete = await _until_stopped(self._read_and_search(), stop)
+        self.result.complete = await until_stopped(self._read_and_search(), stop)
+        self.result.files, self.result.bytes = self._reader.files, self._reader.bytes
         async for entry in ledger.faulty():
             await self._settle(entry, requeue=requeue and self.result.complete)
         if self.result.complete:
@@ -98,16 +96,8 @@ class _Scrub:
     # --- reading ---
 
     async def _read(self) -> None:
-        due, turn = self._due(), asyncio.Lock()
-        readers = [asyncio.create_task(self._work(due, turn)) for _ in range(self._scene.workers)]
-        writer = asyncio.create_task(self._keep_noting())
-        try:
-            await asyncio.gather(*readers)
-        finally:
-            for task in (*readers, writer):
-                task.cancel()
-            await asyncio.gather(*readers, writer, return_exceptions=True)
-            await self._note(at_least=1)
+        ledger = self._scene.ledger
+        await self._reader.read(self._due(), lambda looks: ledger.note(looks, self._began), self._destination_id)
 
     async def _due(self) -> AsyncIterator[Entry]:
         """What this run looks at. What had a fault before comes on top of the sample, and so stays named till it has
@@ -121,52 +111,12 @@ class _Scrub:
             left -= 1
             yield entry
 
-    async def _work(self, due: AsyncIterator[Entry], turn: asyncio.Lock) -> None:
-        while True:
-            async with turn:
-                entry = await anext(due, None)
-            if entry is None or entry.stored is None:
-                return
-            self._looks.append((entry, await self._look(entry.stored)))
-            self.result.files += 1
-            self._scene.watcher.looked(entry.stored.path)
-            await self._note(at_least=BATCH)
-
-    async def _look(self, stored: StoredFile) -> Fault | None:
-        archive = self._scene.archive
-        try:
-            size = await archive.size_of(stored.path)
-            if size != stored.size:
-                return judge(stored, size, None)
-            digests = await archive.digest(stored.path, frozenset(), self._heard)
-        except DestinationError:
-            # One bad file (I8), unless it is the destination that went.
-            await archive.prove(self._destination_id)
-            return Fault.UNREADABLE
-        return judge(stored, size, digests["sha256"])
-
-    def _heard(self, count: int) -> None:
-        self.result.bytes += count
-        self._scene.watcher.read(count)
-
-    async def _keep_noting(self) -> None:
-        while True:
-            await self._scene.clock.sleep(PATIENCE)
-            await self._note(at_least=1)
-
-    async def _note(self, *, at_least: int) -> None:
-        async with self._noting:
-            if len(self._looks) >= at_least:
-                looks = self._looks[:]
-                await self._scene.ledger.note(looks, self._began)
-                del self._looks[: len(looks)]
-
     # --- what was moved ---
 
     async def _search(self) -> None:
         scene = self._scene
         async for batch in strays(scene.archive, scene.ledger):
-            async for path, entries in moved_among(scene.archive, scene.ledger, scene.watcher, batch):
+            async for path, entries in moved_among(self._reader, scene.ledger, batch):
                 await self._take_moved(path, entries)
 
     async def _take_moved(self, path: str, entries: list[Entry]) -> None:
@@ -247,7 +197,7 @@ def _same(ours: StoredFile | None, listed: StoredFile) -> bool:
     return ours is not None and (ours.path, ours.size, ours.sha256) == (listed.path, listed.size, listed.sha256)
 
 
-async def _until_stopped(work: Coroutine[Any, Any, None], stop: Stop) -> bool:
+async def until_stopped(work: Coroutine[Any, Any, None], stop: Stop) -> bool:
     """Run `work`; False where `stop` was asked for first, and it was cancelled."""
     working, asked = asyncio.create_task(work), asyncio.create_task(stop.asked())
     try:

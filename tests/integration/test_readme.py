@@ -44,7 +44,7 @@ def test_every_command_works_as_written(site, line):
     (home / "bin/pass").write_text(f"#!/bin/sh\necho {here.sandbox.api_key}\n")
     (home / "bin/pass").chmod(0o755)
     line = line.replace("/mnt/nas", str(home / "nas")).replace("~", str(home)).replace("$HOME", str(home))
-    if line.startswith(("syncer status", "syncer verify")):
+    if line.startswith(("syncer status", "syncer verify", "syncer adopt")):
         assert here.command("run", home / "Videos/videodb").returncode == 0
     environ = here.environ()
     environ["PATH"] = f"{home / 'bin'}:{environ['PATH']}"
