@@ -354,6 +354,7 @@ def _rules(settings: Settings) -> Rules:
         policy=RetryPolicy(tries=settings.tries),
         prefer=Prefer(settings.prefer),
         regenerate=settings.regenerate,
+        catch_up=settings.catch_up,
         remake_patience=settings.regenerate_wait,
         max_file_size=settings.max_file_size,
         limits=Limits(settings.max_files, settings.max_bytes, settings.max_duration),

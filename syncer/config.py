@@ -55,6 +55,7 @@ class Settings:
     since: datetime | None = None
     until: datetime | None = None
     prefer: str = "files"
+    catch_up: bool = False
     regenerate: bool = False
     regenerate_wait: float = 120.0
     report: str | None = None

@@ -310,6 +310,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("since", "Only jobs created at or after this: 2026-11-01, or 7d for a week ago.", moment, "TIME"),
     Option("until", "Only jobs created before this.", moment, "TIME"),
     Option(
+        "catch_up",
+        "Save the most before links die: ask for sizes first, and tell what is saved, at risk and lost.",
+        boolean,
+        "",
+        "off",
+    ),
+    Option(
         "prefer",
         "What counts where links die too soon for everything: the most files, or the most bytes.",
         one_of("files", "bytes"),

@@ -42,6 +42,7 @@ TRANSFER = (
     "bwlimit",
     "max_file_size",
     "min_free",
+    "catch_up",
     "prefer",
     "regenerate",
     "regenerate_wait",

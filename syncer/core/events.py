@@ -133,6 +133,20 @@ class RequestRetried:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a catch-up stands, in files: `saved` and `lost` by this pass, `waiting` or on their way, and of those
+    `at_risk`, because their turn may come too late. `nearest` is when the next of their links dies.
+    """
+
+    saved: int
+    at_risk: int
+    lost: int
+    waiting: int
+    nearest: datetime | None
+    left: float | None = None  # seconds until then
+
+
+@dataclass(frozen=True, slots=True)
 class PassEnded:
     """The pass is over; the report follows from its caller."""
 
@@ -179,6 +193,7 @@ Event = (
     | EntryLost
     | EntryFollowed
     | RequestRetried
+    | Standing
     | PassEnded
     | HookFailed
     | PassPlanned

@@ -393,6 +393,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def find(self, ids: Sequence[str]) -> list[Entry]:
+        """Those of `ids` that are known, in the order asked for."""
+        ...
+
     async def note_sizes(self, sizes: Mapping[str, int]) -> None:
         """Note what the storage told of whole files, in bytes by id, where the ledger knows no size yet."""
         ...

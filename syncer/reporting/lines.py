@@ -1,5 +1,6 @@
 """One line an event, for a log file, cron's mail or a terminal that wants no bars."""
 
+import time
 from collections.abc import Callable
 
 from syncer.core.events import (
@@ -18,21 +19,52 @@ from syncer.core.events import (
     PassStarted,
     RequestRetried,
     SettingsReread,
+    Standing,
 )
 from syncer.reporting.units import human_bytes, human_seconds
+
+STANDING_EVERY = 10.0
+"""Seconds between two lines that say how a catch-up stands, at the least."""
 
 
 class Lines:
     """An observer that writes what matters; with `every_file`, each stored file too."""
 
-    def __init__(self, write: Callable[[str], None], *, every_file: bool = False) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        *,
+        every_file: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write = write
         self._every_file = every_file
+        self._monotonic = monotonic
+        self._stood: str | None = None  # what was said last of how a catch-up stands
+        self._due = 0.0  # when it may be said anew
 
     def notify(self, event: Event) -> None:
+        if isinstance(event, Standing):
+            self._stand(event)
+            return
         line = line_of(event, every_file=self._every_file)
         if line is not None:
             self._write(line)
+
+    def _stand(self, event: Standing) -> None:
+        """At the beginning, at the end, and in between where something changed, now and then."""
+        now, counts = self._monotonic(), f"{event.saved} {event.at_risk} {event.lost}"
+        if counts != self._stood and (now >= self._due or not event.waiting):
+            self._stood, self._due = counts, now + STANDING_EVERY
+            self._write(standing_of(event))
+
+
+def standing_of(event: Standing) -> str:
+    """How a catch-up stands, in words."""
+    text = f"saved {event.saved:,}, at risk {event.at_risk:,}, lost {event.lost:,}"
+    if event.left is None:
+        return text
+    return f"{text}; {human_seconds(max(0.0, event.left))} to the nearest deadline"
 
 
 def line_of(event: Event, *, every_file: bool) -> str | None:

@@ -19,9 +19,10 @@ from syncer.core.events import (
     PageListed,
     PassEnded,
     PassStarted,
+    Standing,
 )
 from syncer.core.text import columns, one_line
-from syncer.reporting.lines import line_of
+from syncer.reporting.lines import line_of, standing_of
 
 REFRESH = 0.25
 """Seconds between two drawings of a bar, at the least."""
@@ -45,6 +46,7 @@ class Bars:
         self._monotonic = monotonic
         self._drawn = 0.0  # when the pass was last described
         self._pass: tqdm[None] | None = None
+        self._standing: tqdm[None] | None = None
         self._young: dict[str, _Young] = {}
         self._files: dict[str, tqdm[None]] = {}
         self._listed = 0
@@ -53,9 +55,7 @@ class Bars:
         self._sizes = _Sizes()
 
     def notify(self, event: Event) -> None:
-        line = line_of(event, every_file=self._every_file)
-        if line is not None:
-            tqdm.write(line, file=self._stream)
+        self._write(event)
         match event:
             case PassStarted():
                 self._pass = self._bar(desc="listing", bar_format=_OPEN, leave=False)
@@ -73,6 +73,9 @@ class Bars:
                 self._shut(event)
                 if self._monotonic() < self._drawn + REFRESH:
                     return
+            case Standing():
+                self._stand(event)
+                return
             case PassEnded():
                 self.close()
                 return
@@ -80,14 +83,28 @@ class Bars:
                 return
         self._describe()
 
+    def _write(self, event: Event) -> None:
+        line = line_of(event, every_file=self._every_file)
+        if line is not None:
+            tqdm.write(line, file=self._stream)
+
     def close(self) -> None:
         """Take every bar off the screen."""
-        for bar in (*self._files.values(), self._pass):
+        for bar in (*self._files.values(), self._standing, self._pass):
             if bar is not None:
                 bar.close()
         self._files.clear()
         self._young.clear()
-        self._pass = None
+        self._pass = self._standing = None
+
+    def _stand(self, event: Standing) -> None:
+        """A line of its own below that of the pass, for as long as a catch-up runs."""
+        if self._pass is None:
+            return
+        if self._standing is None:
+            self._standing = self._bar(bar_format="{desc}", leave=False)
+        self._standing.desc = f"  {standing_of(event)}"
+        self._standing.refresh()
 
     def _bar(self, **options: Any) -> "tqdm[None]":
         bar: tqdm[None] = tqdm(

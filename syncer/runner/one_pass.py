@@ -23,7 +23,10 @@ from syncer.runner.dispatch import Dispatcher, Overhear
 from syncer.runner.limits import Budget
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
+from syncer.runner.probe import Prober
+from syncer.runner.relink import Relinker
 from syncer.runner.remake import Remakes
+from syncer.runner.scout import Scout
 from syncer.runner.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -53,8 +56,11 @@ class Pass:
         self._limit: str | None = None  # the one that was reached
         self._counts = Counts()
         self._remakes = Remakes(parts, rules)
-        worker = Worker(parts, rules, self._counts, self._remakes, pace)
+        relinker, prober = Relinker(parts, self._counts, self._remakes), Prober(parts.fetcher, parts.clock)
+        worker = Worker(parts, rules, self._counts, relinker, pace, prober)
         self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace, self._budget.room)
+        self._scout = Scout(parts, rules, self._counts, pace, self._dispatcher, prober, relinker)
+        self._begun = asyncio.Event()  # the list has brought something, or ended
         self._listing = Listing()
         self._error: SyncerError | None = None
 
@@ -94,13 +100,16 @@ class Pass:
             asyncio.create_task(self._fetch_within_limits(), name="dispatcher"),
         ]
         heartbeat = asyncio.create_task(self._keep_lease(), name="lease")
-        watch = asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes")
+        beside = [
+            asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes"),
+            asyncio.create_task(self._scout.run(), name="scout"),
+        ]
         try:
-            await _all_or_first_error(tasks, watch)
+            await _all_or_first_error(tasks, beside)
         finally:
-            for task in (*tasks, heartbeat, watch):
+            for task in (*tasks, *beside, heartbeat):
                 task.cancel()
-            await asyncio.gather(*tasks, heartbeat, watch, return_exceptions=True)
+            await asyncio.gather(*tasks, *beside, heartbeat, return_exceptions=True)
 
     async def _fetch_within_limits(self) -> None:
         """Fetch, until the user's limit on a pass is reached: what runs is parked then, and the list is still read."""
@@ -117,9 +126,13 @@ class Pass:
 
     async def _fetch(self) -> None:
         """Fetch what is due, and what is made again, as far as that comes in time."""
+        if self._rules.catch_up:
+            await self._begun.wait()
+            await self._scout.first_look()
         await self._dispatcher.run()
         while self._budget.room(0) and await self._remakes.bring_one():
             await self._dispatcher.run()
+        self._scout.tell()
 
     async def _list(self) -> None:
         parts, reason = self._parts, None
@@ -128,6 +141,7 @@ class Pass:
         except ListingFailed as error:
             # What is known is still worth fetching: links die whether or not the list can be read.
             self._error, reason = error, error.message
+        self._begun.set()
         if self._rules.regenerate:
             await self._regenerate_failed()
         tally = await parts.ledger.tally()
@@ -145,6 +159,7 @@ class Pass:
             malformed=seen.malformed + len(page.malformed),
         )
         self._parts.observer.notify(PageListed(page.index, self._listing.jobs))
+        self._begun.set()
         self._dispatcher.wake(job.id for job in page.jobs if job.status is RemoteStatus.DONE)
         return fresh
 
@@ -300,9 +315,9 @@ def _elsewhere(
     return type(error)(error.message, hint=f"{hint} {error.hint}")
 
 
-async def _all_or_first_error(tasks: list[asyncio.Task[None]], beside: asyncio.Task[None]) -> None:
-    """Returns when all of `tasks` are done; raises the first error, that of `beside`, which never ends, among them."""
-    pending = {*tasks, beside}
+async def _all_or_first_error(tasks: list[asyncio.Task[None]], beside: list[asyncio.Task[None]]) -> None:
+    """Returns when all of `tasks` are done; raises the first error, those of `beside`, which never end, among them."""
+    pending = {*tasks, *beside}
     while not all(task.done() for task in tasks):
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

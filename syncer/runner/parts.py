@@ -42,6 +42,7 @@ class Rules:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     prefer: Prefer = Prefer.FILES  # what counts where not everything can be saved
     regenerate: bool = False
+    catch_up: bool = False  # sizes first, and how it stands told all along
     remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
     max_file_size: int | None = None  # bytes
     lease: timedelta = timedelta(minutes=10)

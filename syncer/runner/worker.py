@@ -33,8 +33,8 @@ from syncer.core.report import Loss
 from syncer.runner.fetch import Fetching, Gauge, stored_file, wanted_digests
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, label_of
+from syncer.runner.probe import Prober
 from syncer.runner.relink import Guard, Relinker
-from syncer.runner.remake import Remakes
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +46,15 @@ MOST_CROWDED = 20
 class Worker:
     """Brings claimed entries home, any number of them at once. Holds no state of its own but the counts."""
 
-    def __init__(self, parts: Parts, rules: Rules, counts: Counts, remakes: Remakes, pace: Pace) -> None:
+    def __init__(
+        self, parts: Parts, rules: Rules, counts: Counts, relinker: Relinker, pace: Pace, prober: Prober
+    ) -> None:
         self._parts = parts
         self._rules = rules
         self._counts = counts
         self._pace = pace
-        self._relinker = Relinker(parts, counts, remakes)
+        self._relinker = relinker
+        self._prober = prober
         self._fetching = Fetching(parts, rules, counts)
 
     async def work(self, claim: Claim) -> Outcome | None:
@@ -95,7 +98,7 @@ class Worker:
             return recovered
         link = claim.entry.link
         fresh = False  # the API gave the link, and the storage has not honoured it yet
-        refusal: LinkRefused | None = None
+        refusal = self._prober.refusal(claim.entry)
         while True:
             answer = await self._living(claim, link, refusal, gauge)
             if not isinstance(answer, Link):

@@ -613,6 +613,7 @@ async def test_a_probed_size_is_noted_where_none_is_known(ledger: Ledger) -> Non
     assert await ledger.mean_size() is None
     await ledger.reserve(await claimed(ledger, "b"), "b.mp4", Promise(size=7, etag='"e"'))
     assert await ledger.mean_size() == 7
+    assert [e.id for e in await ledger.find(["c", "nobody", "a"])] == ["c", "a"]
     await ledger.note_sizes({})
     await ledger.note_sizes({"a": 5, "b": 6, "nobody": 1})
     assert [e.promise async for e in ledger.entries()] == [Promise(size=5), Promise(size=7, etag='"e"'), Promise()]

@@ -7,7 +7,7 @@ import pytest
 from helpers.site import CREATED, jobs
 from helpers.timed import Told, timed_pass
 
-from syncer.core.events import BytesArrived, LinkRenewed
+from syncer.core.events import BytesArrived, FileStored, LinkRenewed
 from syncer.core.retry import RetryPolicy
 from syncer.runner.relink import SILENT
 from syncer.sandbox.answers import Ending
@@ -89,6 +89,22 @@ class TestInMidBody:
         assert statuses(here) == [200, 206]
         assert served(here) < 1.1 * self.SIZE
         await here.check_whole()
+
+
+async def test_a_link_that_would_die_before_its_transfer_ends_is_renewed_before_any_refusal(site):
+    """Links live 20 s when the pass begins, and 15 of these are gone with the first file: too few for a thin line."""
+    here = site(jobs(4, size=1_500_000), dying(LinkOrigin.LOOKUP, Slow(rate=1_000_000, shared=True)))
+    at(here, CREATED + DAY - timedelta(seconds=20))
+
+    def then(event):
+        if isinstance(event, FileStored) and not told.of(FileStored)[1:]:
+            here.sandbox.advance(timedelta(seconds=15))
+
+    told = Told(then)
+    report = await timed_pass(here, told, workers=1)
+    assert (report.exit_code, report.jobs.stored, report.transfer.relinked) == (0, 4, 3)
+    assert statuses(here) == [200] * 4
+    await here.check_whole()
 
 
 class TestTheSameDeadLinkAgain:
