@@ -13,13 +13,20 @@ from syncer.ledger.rows import chunked, link_of, link_values
 from syncer.ledger.tables import clean, entries, sightings
 
 _ONCE = frozenset({"first_seen_at"})
-_WRITTEN = (
-    "name", "status", "created_at", "link", "link_expires_at", "link_estimated", "state", "last_error", "tries",
-)  # fmt: skip
-_FIRST = 2  # of them, in a row of `_KNOWN`
+_SEEN_PASS = 1  # of a row of _KNOWN
 _KNOWN = sa.select(
-    entries.c.id, sightings.c.seen_pass, *(entries.c[name] for name in _WRITTEN)
-).select_from(entries.outerjoin(sightings, sightings.c.id == entries.c.id))  # fmt: skip
+    entries.c.id,
+    sightings.c.seen_pass,
+    entries.c.state,
+    entries.c.name,
+    entries.c.status,
+    entries.c.created_at,
+    entries.c.link,
+    entries.c.link_expires_at,
+    entries.c.link_estimated,
+    entries.c.last_error,
+    entries.c.tries,
+).select_from(entries.outerjoin(sightings, sightings.c.id == entries.c.id))
 
 
 def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at: datetime) -> frozenset[str]:
@@ -30,23 +37,23 @@ def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at
     listed = {clean(sighting.job.id): sighting for sighting in page}
     known = _known(connection, listed)
     rows = [
-        row
+        _row(job_id, sighting, known.get(job_id), at)
         for job_id, sighting in listed.items()
-        if not _is_as_known(row := _row(job_id, sighting, known.get(job_id), at), known.get(job_id))
+        if job_id not in known or _is_news(sighting, known[job_id], at)
     ]
     upsert(connection, entries, rows, once=_ONCE)
     _note(connection, listed, pass_id, at)
     return frozenset(
         sighting.job.id
         for job_id, sighting in listed.items()
-        if job_id not in known or known[job_id].seen_pass != pass_id
+        if job_id not in known or known[job_id][_SEEN_PASS] != pass_id
     )
 
 
 def _known(connection: sa.Connection, ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
     found: dict[str, sa.Row[Any]] = {}
     for chunk in chunked(ids):
-        found |= {row[0]: row for row in connection.execute(_KNOWN.where(entries.c.id.in_(chunk)))}
+        found |= {row[0]: row for row in connection.execute(_KNOWN.where(entries.c.id.in_(chunk))).all()}
     return found
 
 
@@ -59,8 +66,15 @@ def _note(connection: sa.Connection, ids: Iterable[str], pass_id: int, at: datet
         merge(connection, sightings, seen)
 
 
-def _is_as_known(row: dict[str, Any], old: sa.Row[Any] | None) -> bool:
-    return old is not None and all(row[name] == old[at] for at, name in enumerate(_WRITTEN, start=_FIRST))
+def _is_news(sighting: Sighting, old: sa.Row[Any], at: datetime) -> bool:
+    """Whether an entry is to be written because of what a page says of it. When in doubt, it is."""
+    job, (_, _, state, name, status, created_at, link, *_) = sighting.job, tuple(old)
+    if (job.name, job.status, job.created_at) != (name, status, created_at):
+        return True
+    if job.link is not None and job.link.url != link:
+        return True
+    now = State(state)
+    return now is State.REMOTE_ERROR or on_listed(Known(now, job.link), sighting, at) is not now
 
 
 def _row(job_id: str, sighting: Sighting, old: sa.Row[Any] | None, at: datetime) -> dict[str, Any]:

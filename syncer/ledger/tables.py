@@ -38,7 +38,10 @@ class SafeText(TypeDecorator[str]):
 
 def clean(text: str) -> str:
     """`text` as the ledger keeps it: without lone surrogates and without NUL."""
-    return str(text).encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    text = str(text)
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 metadata = sa.MetaData(
