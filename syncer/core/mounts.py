@@ -69,6 +69,15 @@ def parse_mounts(text: str) -> tuple[Mount, ...]:
     return tuple(found)
 
 
+def journal_for(path: str, mounts: tuple[Mount, ...]) -> str:
+    """The journal of an SQLite file: WAL needs memory that all its users share, and no network file system has that.
+
+    Source: https://www.sqlite.org/wal.html, "all processes using a database must be on the same host computer".
+    """
+    found = mount_of(path, mounts)
+    return "delete" if found is not None and found.is_network else "wal"
+
+
 def mount_of(path: str, mounts: tuple[Mount, ...]) -> Mount | None:
     """The mount that an absolute, resolved path lies on: the deepest point above it, the last mounted of those."""
     place = PurePosixPath(path)

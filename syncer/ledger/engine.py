@@ -16,8 +16,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from syncer.core.errors import LedgerError, LedgerHeld, UsageError
+from syncer.core.mounts import journal_for, parse_mounts
 from syncer.ledger.lock import PassLock
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _MAGIC = b"SQLite format 3\0"
 _BUSY_SECONDS = 10.0
 _READS = {"syncer_reads": True}
@@ -36,6 +38,14 @@ class Place:
     def lock(self) -> PassLock:
         """A new handle on the ledger's lock."""
         return PassLock(self.beside(".lock") if self.path else None)
+
+    def journal(self) -> str:
+        """The journal that the file system under an SQLite ledger can carry: `wal` or `delete`."""
+        try:
+            table = _MOUNTS.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # not Linux
+            return "wal"
+        return journal_for(str(self.file()), parse_mounts(table))
 
     def file(self) -> Path:
         """The ledger's file. Raises LedgerError where it has none."""
@@ -160,14 +170,14 @@ def open_engine(place: Place, *, read_only: bool = False) -> sa.Engine:
     with translated(place):
         if place.url is not None:
             return sa.create_engine(place.url, hide_parameters=True, pool_pre_ping=True)
-        uri = _uri_of(place)
+        uri, journal = _uri_of(place), place.journal()
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             try:
-                _set_up(connection, read_only=read_only)
+                _set_up(connection, journal, read_only=read_only)
             except sqlite3.Error:
                 connection.close()
                 raise
@@ -183,15 +193,18 @@ def _uri_of(place: Place) -> str:
     return f"file:{quote(str(place.file()))}?mode=rw"
 
 
-def _set_up(connection: sqlite3.Connection, *, read_only: bool) -> None:
-    """Durable and concurrent: a settled row survives a power cut (I2), and `syncer status` reads beside a pass."""
+def _set_up(connection: sqlite3.Connection, journal: str, *, read_only: bool) -> None:
+    """Durable and concurrent: a settled row survives a power cut (I2), and `syncer status` reads beside a pass.
+
+    Without WAL a reader may have to wait for a write to end.
+    """
     if read_only:
         connection.execute("PRAGMA query_only = ON")
         return
     connection.execute("PRAGMA synchronous = FULL")
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise sqlite3.OperationalError("unable to open: this file system has no shared memory for SQLite's WAL")
+    (mode,) = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()
+    if mode not in (journal, "delete"):  # what has no shared memory stays at the journal that needs none
+        raise sqlite3.OperationalError("unable to open: the ledger's journal cannot be changed")
 
 
 def _begin(connection: sa.Connection) -> None:

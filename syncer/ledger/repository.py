@@ -1,6 +1,7 @@
 """The Ledger port over SQLAlchemy: all of it on one thread, writes that wait together in one transaction."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -35,6 +36,8 @@ from syncer.ledger.tables import ledger_info
 
 _TASKS = 5000  # due entries read at once
 
+_log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -46,6 +49,8 @@ async def open_ledger(location: str | Path, *, upgrade: bool = True, read_only: 
     """
     place = place_of(location)
     await asyncio.to_thread(schema.prepare, location, may_change=upgrade and not read_only)
+    if place.path is not None and await asyncio.to_thread(place.journal) != "wal":
+        _log.warning("the ledger %s is on a network file system, where locks may fail: keep it on a local disk", place)
     return SqlLedger(place, read_only=read_only)
 
 

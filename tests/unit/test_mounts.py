@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from syncer.core.mounts import mount_of, parse_mounts
+from syncer.core.mounts import journal_for, mount_of, parse_mounts
 
 TABLE = r"""
 21 26 0:20 / /proc rw,nosuid - proc proc rw
@@ -35,6 +35,15 @@ a line that is none
 def test_a_path_lies_on_the_deepest_mount_above_it(path, kind, network):
     found = mount_of(path, parse_mounts(TABLE))
     assert (found.kind, found.is_network) == (kind, network)
+
+
+@pytest.mark.parametrize(
+    ("path", "journal"),
+    [("/var/lib/syncer/ledger.db", "wal"), ("/mnt/nas/ledger.db", "delete"), ("/home/me/pi/l", "delete")],
+)
+def test_a_ledger_on_a_network_file_system_does_without_wal(path, journal):
+    assert journal_for(path, parse_mounts(TABLE)) == journal
+    assert journal_for(path, ()) == "wal"
 
 
 def test_options_of_mount_and_super_block_count():
