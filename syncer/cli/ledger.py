@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from syncer.cli.export import export_command
 from syncer.cli.shared import LEDGER, emit_json, json_line, json_option, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.errors import LedgerError, UsageError
@@ -14,6 +15,7 @@ from syncer.core.model import Entry, State
 from syncer.core.text import one_line
 from syncer.ledger import PassRecord, SqlLedger, open_ledger
 from syncer.ledger.schema import upgrade
+from syncer.reporting.entries import entry_json
 from syncer.reporting.units import human_bytes, plural
 
 RETRIED = (State.PENDING, State.LOST)
@@ -130,33 +132,6 @@ async def _list(settings: Settings, states: list[State], limit: int, *, as_json:
         click.echo("No entries.", err=True)
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
-    """An entry as plain values; its link stays out, because a link is a password."""
-    stored = entry.stored
-    moments = {
-        "created_at": entry.created_at,
-        "deadline": entry.deadline,
-        "not_before": entry.not_before,
-        "first_seen_at": entry.first_seen_at,
-        "last_seen_at": entry.last_seen_at,
-        "stored_at": stored.stored_at if stored else None,
-        "verified_at": stored.verified_at if stored else None,
-    }
-    return {
-        "id": entry.id,
-        "name": entry.name,
-        "status": str(entry.status),
-        "state": str(entry.state),
-        "attempts": entry.attempts,
-        "last_error": entry.last_error,
-        "path": stored.path if stored else None,
-        "size": stored.size if stored else entry.promise.size,
-        "sha256": stored.sha256 if stored else None,
-        "fault": str(entry.fault) if entry.fault else None,
-        **{key: moment.isoformat() if moment else None for key, moment in moments.items()},
-    }
-
-
 def _entry_line(entry: Entry) -> str:
     if entry.stored is not None:
         return f"{entry.state:<12} {human_bytes(entry.stored.size):>10}  {one_line(entry.stored.path, 120)}"
@@ -213,6 +188,9 @@ async def _put_back(settings: Settings, ids: tuple[str, ...], states: list[State
 @click.group("ledger")
 def ledger_command() -> None:
     """Look after the ledger itself."""
+
+
+ledger_command.add_command(export_command)
 
 
 @ledger_command.command("check")
