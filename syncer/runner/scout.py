@@ -29,6 +29,9 @@ FIRST_LOOK = 5.0
 FIRST = 512
 """Files that are looked at before the first one is fetched."""
 
+FEW = 3
+"""Links asked for between two looks: those that are about to be used have their turn at the API in between."""
+
 IN_VAIN = 10
 """Look-ups in a row that gave no better link, after which no further link is asked for before its file's turn."""
 
@@ -77,12 +80,15 @@ class Scout:
     async def run(self) -> None:
         """Look, ask and tell until cancelled."""
         while True:
-            outlook = self._outlook()
             if len(self._dispatcher.planner):
                 self.tell()
-            if not (self._pays(outlook) and await self._ask_sizes()):
+            if not await self.look():
                 await self._parts.clock.sleep(ROUND)
-            await self._ask_links()
+
+    async def look(self) -> bool:
+        """Ask for what is worth knowing now, a little at a time; whether sizes were asked for."""
+        await self._ask_links()
+        return self._pays(self._outlook()) and await self._ask_sizes()
 
     def tell(self) -> None:
         """How it stands, where the user wants to hear it."""
@@ -132,13 +138,14 @@ class Scout:
     # --- links ---
 
     async def _ask_links(self) -> None:
-        """A new link for one file that cannot make it under the one it has; with it, it competes again."""
+        """New links for a few files that cannot make it under the ones they have; with them, they compete again."""
         if self._in_vain >= IN_VAIN:
             return
         now = self._parts.clock.now()
-        for claim in await self._claim(self._dispatcher.planner.given_up(now, 1)):
+        for claim in await self._claim(self._dispatcher.planner.given_up(now, FEW)):
             try:
-                await self._renew(claim)
+                if self._in_vain < IN_VAIN:
+                    await self._renew(claim)
             finally:
                 await self._hand_back(claim)
 

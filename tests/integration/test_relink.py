@@ -130,11 +130,14 @@ class TestTheSameDeadLinkAgain:
 async def test_the_pace_of_the_api_holds_while_everything_is_relinked(site):
     here = site(jobs(40, size=1000), dying(LinkOrigin.LOOKUP))
     at(here, CREATED + 2 * DAY)
+    begun = here.sandbox.now()
     report = await timed_pass(here, api_rate=20.0, workers=16)
     assert (report.exit_code, report.jobs.stored, report.transfer.relinked) == (0, 40, 40)
     assert set(statuses(here)) == {200}
-    asked = here.sandbox.log.requests(Kind.API)
+    asked = sorted(seen.at for seen in here.sandbox.log.requests(Kind.API))
     assert len(asked) == 43
+    for nth, moment in enumerate(asked):
+        assert (moment - begun).total_seconds() >= nth / 20 - 0.001
 
 
 class TestLost:
