@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 
 from syncer.core import relinking
@@ -32,6 +33,9 @@ FIRST = 512
 FEW = 3
 """Links asked for between two looks: those that are about to be used have their turn at the API in between."""
 
+MOST_QUEUED = 1000
+"""Files that wait for another link at once; further ones stay with the planner."""
+
 IN_VAIN = 10
 """Look-ups in a row that gave no better link, after which no further link is asked for before its file's turn."""
 
@@ -58,6 +62,7 @@ class Scout:
         self._relinker = relinker
         self._silent: set[str] = set()  # ids whose size the storage does not tell
         self._in_vain = 0
+        self._lost_causes: deque[str] = deque()  # ids that were given up and wait for another link
 
     async def first_look(self) -> None:
         """A catch-up knows the sizes of the most pressing files before it fetches any, as far as they come in time."""
@@ -87,8 +92,14 @@ class Scout:
 
     async def look(self) -> bool:
         """Ask for what is worth knowing now, a little at a time; whether sizes were asked for."""
+        outlook = self._outlook()
+        room = MOST_QUEUED - len(self._lost_causes)
+        causes = self._dispatcher.planner.given_up(self._parts.clock.now(), min(BATCH, room))
+        self._lost_causes.extend(causes)
+        # Sizes first: what was given up by a guess may be small, and then needs no other link.
+        asked = self._pays(outlook) and await self._ask_sizes(causes)
         await self._ask_links()
-        return self._pays(self._outlook()) and await self._ask_sizes()
+        return asked
 
     def tell(self) -> None:
         """How it stands, where the user wants to hear it."""
@@ -106,8 +117,8 @@ class Scout:
         return self._dispatcher.planner.outlook(self._pace.line, self._parts.clock.now())
 
     def _pays(self, outlook: Outlook) -> bool:
-        """Whether knowing sizes may save a file: some are unknown, and links press, or the user says that they do."""
-        if not outlook.unknown_sizes or outlook.earliest is None or len(self._silent) >= MOST_NOTED:
+        """Whether knowing sizes may save a file: links press, or the user says that they do."""
+        if outlook.earliest is None or len(self._silent) >= MOST_NOTED:
             return False
         return self._rules.catch_up or bool(outlook.lost or outlook.at_risk)
 
@@ -118,11 +129,12 @@ class Scout:
         for start in range(0, len(unknown), BATCH):
             await self._note(unknown[start : start + BATCH])
 
-    async def _ask_sizes(self) -> bool:
-        """Ask for the sizes of the most pressing; False where there is none to ask for."""
-        ids = self._dispatcher.planner.unmeasured(BATCH + len(self._silent))
-        wanted = [job_id for job_id in ids if job_id not in self._silent][:BATCH]
-        return await self._note(await self._parts.ledger.find(wanted))
+    async def _ask_sizes(self, causes: Sequence[str]) -> bool:
+        """Ask for the sizes of `causes` and of the most pressing; False where there is none to ask for."""
+        pressing = self._dispatcher.planner.unmeasured(BATCH + len(self._silent))
+        wanted = [job_id for job_id in (*causes, *pressing) if job_id not in self._silent]
+        entries = await self._parts.ledger.find(wanted[: 2 * BATCH])
+        return await self._note([entry for entry in entries if entry.promise.size is None])
 
     async def _note(self, entries: Sequence[Entry]) -> bool:
         if not entries:
@@ -139,10 +151,11 @@ class Scout:
 
     async def _ask_links(self) -> None:
         """New links for a few files that cannot make it under the ones they have; with them, they compete again."""
-        if self._in_vain >= IN_VAIN:
+        if self._in_vain >= IN_VAIN or not self._outlook().lost:
+            self._lost_causes.clear()
             return
-        now = self._parts.clock.now()
-        for claim in await self._claim(self._dispatcher.planner.given_up(now, FEW)):
+        few = [self._lost_causes.popleft() for _ in range(min(FEW, len(self._lost_causes)))]
+        for claim in await self._claim(few):
             try:
                 if self._in_vain < IN_VAIN:
                     await self._renew(claim)

@@ -39,7 +39,8 @@ class Planned:
 
     def __init__(self):
         self.planner = self
-        self.foreseen = Outlook()
+        self.foreseen = Outlook(lost=1)
+        self.on_learning = None
         self.lost_causes, self.unknown = [], []
         self.learnt, self.woken = {}, []
 
@@ -55,6 +56,7 @@ class Planned:
 
     def learn(self, job_id, size):
         self.learnt[job_id] = size
+        self.foreseen = self.on_learning or self.foreseen
 
     def outlook(self, line, now):
         return self.foreseen
@@ -145,7 +147,7 @@ class TestSizes:
 
     async def test_where_files_are_at_risk_sizes_are_asked_for_and_kept(self, scene):
         here = await self.some(scene)
-        here.planned.foreseen = Outlook(unknown_sizes=10, at_risk=1, earliest=START + HOUR)
+        here.planned.foreseen = Outlook(at_risk=1, earliest=START + HOUR)
         await here.scout.look()
         assert here.planned.learnt == dict.fromkeys(here.planned.unknown, 1000)
         assert (await here.entry("job-003")).promise.size == 1000
@@ -154,9 +156,8 @@ class TestSizes:
     @pytest.mark.parametrize(
         "outlook",
         [
-            Outlook(unknown_sizes=10, earliest=START + HOUR),  # all arrive in time, as it looks
-            Outlook(unknown_sizes=10, lost=1),  # nothing says when any link dies
-            Outlook(lost=1, earliest=START + HOUR),  # every size is known
+            Outlook(earliest=START + HOUR),  # all arrive in time, as it looks
+            Outlook(lost=1),  # nothing says when any link dies
         ],
     )
     async def test_where_it_decides_nothing_nobody_is_asked(self, scene, outlook):
@@ -165,18 +166,27 @@ class TestSizes:
         await here.scout.look()
         assert here.fetcher.asks == []
 
+    async def test_what_was_given_up_by_a_guess_is_asked_for_its_size_and_needs_no_link_if_it_fits(self, scene):
+        here = await self.some(scene)
+        here.planned.lost_causes, here.planned.unknown = list(here.planned.unknown), []
+        here.planned.foreseen = Outlook(lost=10, earliest=START + HOUR)
+        here.planned.on_learning = Outlook(earliest=START + HOUR)
+        await here.scout.look()
+        assert len(here.planned.learnt) == 10
+        assert here.source.looked_up == []
+
     async def test_a_storage_that_tells_none_is_asked_once_a_file(self, scene):
         here = await self.some(scene)
         for job in here.jobs:
             here.fetcher.fail_always(job.link.url, Refuse(500))
-        here.planned.foreseen = Outlook(unknown_sizes=10, lost=1, earliest=START + HOUR)
+        here.planned.foreseen = Outlook(lost=1, earliest=START + HOUR)
         for _ in range(5):
             await here.scout.look()
         assert (len(here.fetcher.asks), here.planned.learnt) == (10, {})
 
     async def test_few_are_asked_for_at_once(self, scene):
         here = await self.some(scene, count=3 * BATCH)
-        here.planned.foreseen = Outlook(unknown_sizes=3 * BATCH, lost=1, earliest=START + HOUR)
+        here.planned.foreseen = Outlook(lost=1, earliest=START + HOUR)
         await here.scout.look()
         assert len(here.planned.learnt) == BATCH
         assert AT_ONCE < BATCH
