@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from helpers.site import jobs
@@ -291,3 +292,23 @@ def test_it_outlives_its_terminal_by_no_more_than_a_clean_end(site):
     here.until(here.files)
     os.close(ours)
     assert process.wait(30) == 143
+
+
+def test_passes_leave_nothing_open(site, watching):
+    """Threads and files after many passes; `tests/soak` looks at a thousand, and at memory."""
+    here = site(jobs(3, size=100))
+    process, log = watching(here, "--interval", "10ms")
+
+    def held():
+        at_rest = log.events("pass_planned")
+        files, threads = (len(list(Path(f"/proc/{process.pid}/{what}").iterdir())) for what in ("fd", "task"))
+        return len(at_rest), files, threads
+
+    here.until(lambda: held()[0] >= 4)
+    early = [held() for _ in range(5)]
+    here.until(lambda: held()[0] >= 16, seconds=90)
+    late = [held() for _ in range(5)]
+    # A pass that runs holds more than one that is over: the most of several looks, and some room.
+    for what in (1, 2):
+        assert max(look[what] for look in late) <= max(look[what] for look in early) + 8
+    assert stop(process)[0] == 143
