@@ -9,7 +9,7 @@ from syncer.core.ports import Clock
 BURST = 0.25
 """Seconds of unused rate that may be caught up on."""
 
-QUANTUM = 0.05
+QUANTUM = 0.02
 """Seconds of the rate handed out at once: what a limit can be off by, and how long one transfer makes others wait."""
 
 
@@ -25,7 +25,7 @@ class Throttle:
     """Hands out the rate in slots, one behind the other: first come, first served, and nothing is moved unpaid.
 
     `rate` gives bytes a second at this moment, None for no limit; it is asked at every grant, so that a change takes
-    hold as soon as the slots already given are over (a twentieth of a second for each running transfer). Over any
+    hold as soon as the slots already given are over (a fiftieth of a second for each running transfer). Over any
     stretch of t seconds with one rate at most `rate * (t + BURST + QUANTUM)` bytes pass, however many transfers there
     are and however large their reads.
 

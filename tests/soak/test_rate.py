@@ -15,12 +15,21 @@ from syncer.runner.parts import Stop
 
 
 class Meter:
-    def __init__(self):
+    """What came, told once `files` files have told of themselves: what comes along with the head of an answer is paid
+    for bit by bit and told at once."""
+
+    def __init__(self, files):
         self.seen = []
+        self.begun = asyncio.Event()
+        self._files = files
+        self._told = set()
 
     def notify(self, event):
         if isinstance(event, BytesArrived):
-            self.seen.append((time.monotonic(), event.count))
+            self._told.add(event.id)
+            if len(self._told) >= self._files:
+                self.seen.append((time.monotonic(), event.count))
+                self.begun.set()
 
     def passed(self, begin, end):
         return sum(count for at, count in self.seen if begin <= at < end)
@@ -34,17 +43,15 @@ class Meter:
 )
 async def test_ten_seconds_hold_their_bytes(site, limit, rate, workers):
     here = site(jobs(32, size=40_000_000))
-    meter, stop = Meter(), Stop()
+    meter, stop = Meter(workers), Stop()
     passing = asyncio.create_task(
         syncer.sync(here.settings(bwlimit=limit, workers=str(workers)), observer=meter, stop=stop)
     )
-    while not meter.seen:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(15)
+    await meter.begun.wait()
+    await asyncio.sleep(12)
     stop.ask(143)
     await passing
-    # Progress is told four times a second and file: begin behind the first telling of all of them.
-    begin = meter.seen[0][0] + 2
+    begin = meter.seen[0][0] + 1
     passed = meter.passed(begin, begin + 10)
     print(f"{limit}, {workers} workers: {passed / 10 / rate:.1%} of the limit over ten seconds")
     assert passed == pytest.approx(rate * 10, rel=0.05)
