@@ -24,7 +24,7 @@ def _terminate(number: int, _: FrameType | None) -> None:
 
 
 def _run(argv: list[str]) -> int:
-    from syncer.cli.root import syncer  # noqa: PLC0415 - completion and --version must not pay for more
+    from syncer.cli.root import syncer
 
     try:
         code = syncer.main(args=argv, prog_name="syncer", standalone_mode=False)
@@ -38,7 +38,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _other(error: Exception) -> int:
-    import click  # noqa: PLC0415
+    import click
 
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
@@ -58,7 +58,7 @@ def _other(error: Exception) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    from syncer.core.redact import redact  # noqa: PLC0415
+    from syncer.core.redact import redact
 
     say(f"syncer: {redact(text)}")
     return code

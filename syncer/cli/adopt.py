@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from syncer.bootstrap import adopt
 from syncer.cli.shared import API, API_LINE, LEDGER, emit_json, json_option, run_async, takes_settings
 from syncer.cli.signals import stopping
 from syncer.cli.stream import line_of
@@ -42,6 +41,8 @@ def adopt_command(settings: Settings, *, dry_run: bool, as_json: bool) -> int:
 
 
 async def _adopt(settings: Settings, *, dry_run: bool, as_json: bool) -> int:
+    from syncer.bootstrap import adopt
+
     stop, shown = Stop(), dict[object, int]()
 
     def tell(finding: Finding) -> None:

@@ -17,7 +17,7 @@ Put it where the shell reads it:
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> None:
     """Print the completion script for SHELL."""
-    from syncer.cli.root import syncer  # noqa: PLC0415 - root loads this module, not the other way round
+    from syncer.cli.root import syncer
 
     kind = get_completion_class(shell)
     if kind is None:

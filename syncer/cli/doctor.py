@@ -4,7 +4,6 @@ from itertools import groupby
 
 import click
 
-from syncer.bootstrap import doctor
 from syncer.cli.shared import API, API_LINE, LEDGER, emit_json, json_option, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.doctor import Finding, Level, exit_code
@@ -28,6 +27,8 @@ _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 @json_option
 def doctor_command(settings: Settings, *, as_json: bool) -> int:
     """Check key, API, storage, destination and ledger: each line ok, warn or fail, with the way out."""
+    from syncer.bootstrap import doctor
+
     findings = run_async(doctor(settings))
     code = exit_code(findings)
     if as_json:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,17 +13,20 @@ from syncer.config import Settings
 from syncer.core.errors import LedgerError, UsageError
 from syncer.core.model import Entry, State
 from syncer.core.text import one_line
-from syncer.ledger import PassRecord, SqlLedger, open_ledger
-from syncer.ledger.schema import upgrade
 from syncer.reporting.entries import entry_json
 from syncer.reporting.units import human_bytes, plural
+
+if TYPE_CHECKING:
+    from syncer.ledger import PassRecord, SqlLedger
 
 RETRIED = (State.PENDING, State.LOST)
 STATES = tuple(str(state) for state in State)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, read_only: bool) -> AsyncIterator[SqlLedger]:
+async def _opened(settings: Settings, *, read_only: bool) -> AsyncIterator["SqlLedger"]:
+    from syncer.ledger import open_ledger
+
     ledger = await open_ledger(settings.ledger_location, read_only=read_only)
     try:
         yield ledger
@@ -60,7 +63,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
         }
 
 
-def _pass_json(one: PassRecord) -> dict[str, Any]:
+def _pass_json(one: "PassRecord") -> dict[str, Any]:
     return {
         "id": one.id,
         "started_at": one.started_at.isoformat(),
@@ -241,6 +244,8 @@ def upgrade_command(settings: Settings, *, as_json: bool) -> int:
 
     A copy of the ledger as it was is kept beside it.
     """
+    from syncer.ledger.schema import upgrade
+
     before, after = upgrade(settings.ledger_location)
     if as_json:
         emit_json({"version": 1, "before": before, "after": after})

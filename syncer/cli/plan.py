@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-from syncer.bootstrap import plan
 from syncer.cli.plan_text import describe
 from syncer.cli.shared import API, API_LINE, CHOICE, LEDGER, emit_json, json_option, run_async, takes_settings
 from syncer.config import Settings, with_key
@@ -27,6 +26,8 @@ Sizes that the storage has not told are estimated by those that are known. The l
 @json_option
 def plan_command(settings: Settings, *, probe: bool, as_json: bool) -> int:
     """Tell what `syncer run` would fetch now. Lists the jobs; writes neither ledger nor destination."""
+    from syncer.bootstrap import plan
+
     forecast = run_async(plan(with_key(settings), probe=probe))
     if as_json:
         emit_json(to_json(forecast))

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,11 +10,13 @@ from syncer.cli.shared import LEDGER, emit_json, json_option, run_async, takes_s
 from syncer.config import Settings
 from syncer.core.errors import UsageError
 from syncer.core.history import History, Night
-from syncer.ledger import PassRecord, open_ledger
 from syncer.reporting.files import replace_text
 from syncer.reporting.page import render, word_for
 from syncer.reporting.units import human_bytes, human_seconds, plural
 from syncer.runner.clock import SystemClock
+
+if TYPE_CHECKING:
+    from syncer.ledger import PassRecord
 
 EPILOG = """\b
 Examples:
@@ -43,6 +45,8 @@ def report_command(settings: Settings, *, last: int, html: str | None, as_json: 
 
 
 async def _history(settings: Settings, last: int) -> History:
+    from syncer.ledger import open_ledger
+
     ledger = await open_ledger(settings.ledger_location, read_only=True)
     try:
         binding, counts = await ledger.binding(), await ledger.counts()
@@ -53,7 +57,7 @@ async def _history(settings: Settings, last: int) -> History:
     return History(SystemClock().now(), binding.location, counts, nights)
 
 
-def _night(one: PassRecord) -> Night:
+def _night(one: "PassRecord") -> Night:
     return Night(
         id=one.id,
         started_at=one.started_at,

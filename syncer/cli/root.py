@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from syncer._version import __version__
 
@@ -56,6 +57,11 @@ class Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and options; no command is loaded for it, unlike in click's own way."""
+        named = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -66,7 +72,7 @@ class Lazy(click.Group):
 
 
 def _suggest(error: click.UsageError, args: list[str]) -> click.UsageError:
-    import difflib  # noqa: PLC0415
+    import difflib
 
     near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
     if not near or "Did you mean" in error.message:

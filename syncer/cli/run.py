@@ -2,12 +2,10 @@
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from syncer.bootstrap import sync
 from syncer.cli.output import flush_streams, say
 from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
 from syncer.cli.signals import stopping
@@ -15,14 +13,13 @@ from syncer.config import Settings, with_key
 from syncer.core.errors import SyncerError
 from syncer.core.ports import Observer
 from syncer.core.report import ExitCode, Report, not_begun
-from syncer.reporting.eventlog import EventLog
 from syncer.reporting.files import check_report_target, write_report
-from syncer.reporting.lines import Lines
-from syncer.reporting.observers import Observers
-from syncer.reporting.progress import Bars
 from syncer.reporting.summary import summarise
 from syncer.runner.clock import SystemClock
 from syncer.runner.parts import Stop
+
+if TYPE_CHECKING:
+    from syncer.reporting.eventlog import EventLog
 
 EPILOG = """\b
 Examples:
@@ -41,6 +38,9 @@ The first run binds the ledger to the destination; from then on an absent or for
 @verbosity
 def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool | None) -> int:
     """Bring home every finished download that is not there yet, in one pass."""
+    from syncer.reporting.eventlog import EventLog
+    from syncer.reporting.observers import Observers
+
     _ = settings.destination
     if settings.report:
         check_report_target(settings.report)
@@ -57,7 +57,7 @@ def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool
         raise
 
 
-async def _run_and_tell(settings: Settings, observer: Observer, events: EventLog | None, *, quiet: bool) -> int:
+async def _run_and_tell(settings: Settings, observer: Observer, events: "EventLog | None", *, quiet: bool) -> int:
     report = await run_pass(settings, observer)
     if events:
         events.report(report)
@@ -71,6 +71,8 @@ async def _run_and_tell(settings: Settings, observer: Observer, events: EventLog
 
 async def run_pass(settings: Settings, observer: Observer, **parts: Any) -> Report:
     """One pass that a signal can end cleanly."""
+    from syncer.bootstrap import sync
+
     stop = Stop()
     with stopping(stop):
         return await sync(settings, observer=observer, stop=stop, **parts)
@@ -78,6 +80,11 @@ async def run_pass(settings: Settings, observer: Observer, **parts: Any) -> Repo
 
 def choose_observer(*, quiet: bool, verbose: int, progress: bool | None) -> Observer:
     """Bars on a terminal, lines elsewhere, next to nothing when quiet."""
+    from tqdm import tqdm
+
+    from syncer.reporting.lines import Lines
+    from syncer.reporting.progress import Bars
+
     if quiet:
         return Lines(lambda _: None)
     if progress if progress is not None else sys.stderr.isatty():

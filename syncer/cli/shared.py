@@ -13,7 +13,6 @@ from syncer import config
 from syncer.core.errors import SyncerError
 from syncer.options import BY_KEY, Option
 from syncer.reporting.files import to_text
-from syncer.reporting.log import configure, protect, quieten_libraries, stderr_style
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +65,8 @@ def takes_settings(*keys: str, dest_argument: bool = False, rereads: bool = Fals
     def decorate(function: Command) -> Command:
         @functools.wraps(function)
         def run(**given: Any) -> Any:
+            from syncer.reporting.log import configure, quieten_libraries, stderr_style
+
             flags = {key: given.pop(key) for key in (*keys, *PLACE, "dest") if key in given}
             positional = given.pop("dest_argument", None)
             if positional is not None:
@@ -108,6 +109,8 @@ def _logging_errors(settings: config.Settings, function: Command, given: dict[st
 
 def set_up_log(settings: config.Settings, verbosity: int, *, dated: bool = False) -> None:
     """The log as the settings want it: on standard error, and in a file where one is named."""
+    from syncer.reporting.log import configure, protect, stderr_style
+
     for secret in (settings.api_key, settings.ping_url, settings.proxy, *settings.notify):
         protect(secret or "")
     as_json = settings.log_format == "json"

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from syncer.bootstrap import verify
 from syncer.cli.shared import LEDGER, json_option, run_async, takes_settings
 from syncer.cli.signals import stopping
 from syncer.cli.stream import Findings
@@ -43,6 +42,8 @@ def verify_command(settings: Settings, *, sample: str, requeue: bool, quiet: boo
 
 
 async def _verify(settings: Settings, sample: Sample, *, requeue: bool, quiet: bool, as_json: bool) -> int:
+    from syncer.bootstrap import verify
+
     stop = Stop()
     with Findings(as_json=as_json) as findings:
         bar = ReadingBar(sys.stderr, findings.tell, quiet=quiet)

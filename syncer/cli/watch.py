@@ -12,10 +12,8 @@ from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
 from syncer.cli.signals import stopping
 from syncer.config import Settings
 from syncer.core.report import Report
-from syncer.reporting.eventlog import EventLog
 from syncer.reporting.files import check_report_target
 from syncer.runner.parts import Stop
-from syncer.watching import Desk, watch
 
 PATIENCE = 9.0
 """Seconds from the first signal to the end, whatever still hangs: a kill costs nothing that a pass does not mend."""
@@ -40,11 +38,14 @@ def watch_command(settings: Settings, *, reread: Callable[[], Settings], quiet: 
     _ = settings.destination
     if settings.report:
         check_report_target(settings.report)
-    return run_async(_watch(settings, reread, EventLog()))
+    return run_async(_watch(settings, reread))
 
 
-async def _watch(settings: Settings, reread: Callable[[], Settings], events: EventLog) -> int:
-    stop, reload_asked = Stop(), asyncio.Event()
+async def _watch(settings: Settings, reread: Callable[[], Settings]) -> int:
+    from syncer.reporting.eventlog import EventLog
+    from syncer.watching import Desk, watch
+
+    stop, reload_asked, events = Stop(), asyncio.Event(), EventLog()
 
     def on_report(in_force: Settings, report: Report) -> None:
         events.report(report)

@@ -1,0 +1,61 @@
+"""What is loaded before a command does anything: a shell waits for completion at every press of a key."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from syncer.cli.root import COMMANDS
+
+HEAVY = {"aiofiles", "alembic", "httpx", "rich", "sqlalchemy", "starlette", "structlog", "uvicorn", "syncer.bootstrap"}
+SCRIPT = """
+import sys
+from syncer.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print("loaded", *sorted(sys.modules))
+"""
+
+
+def run(*argv, **environ):
+    """What is loaded when the command is done, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *argv],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, _, loaded = done.stdout.rpartition("loaded ")
+    return set(loaded.split()), said
+
+
+def test_the_version_needs_nothing_but_click():
+    loaded, said = run("--version")
+    assert "syncer" in said
+    assert not loaded & (HEAVY | {"asyncio", "tqdm", "syncer.config", "syncer.options"})
+
+
+def complete(*words):
+    line = {"COMP_WORDS": " ".join(("syncer", *words)), "COMP_CWORD": str(len(words))}
+    return run(_SYNCER_COMPLETE="bash_complete", **line)
+
+
+def test_names_of_commands_are_completed_without_loading_any():
+    loaded, said = complete("re")
+    assert {"plain,retry", "plain,report"} <= set(said.split())
+    assert not {name for name, _ in COMMANDS.values()} & loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"demo", "sandbox", "completion", "ledger"}))
+def test_options_are_completed_without_loading_what_the_command_works_with(command):
+    loaded, said = complete(command, "--")
+    assert "plain,--help" in said or "plain,-" in said
+    assert COMMANDS[command][0] in loaded
+    assert not loaded & HEAVY
