@@ -11,7 +11,6 @@ from syncer.cli.shared import LEDGER, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.errors import UsageError
 from syncer.core.model import Entry, State
-from syncer.ledger import open_ledger
 from syncer.reporting.entries import csv_header, csv_line, jsonl_line, sha256sum_line
 
 EPILOG = """\b
@@ -67,6 +66,8 @@ async def _export(settings: Settings, file: str, form: str) -> None:
 
 async def _lines(settings: Settings, form: str) -> AsyncIterator[str]:
     header, line_of = FORMATS[form]
+    from syncer.ledger import open_ledger
+
     ledger = await open_ledger(settings.ledger_location, read_only=True)
     try:
         yield header()
