@@ -461,3 +461,18 @@ async def test_a_withdrawn_link_is_renewed_though_it_says_that_it_lives(site):
     assert (report.exit_code, report.transfer.relinked, report.transfer.resumed) == (0, 1, 1)
     assert served(here) <= SIZE + 65536
     await here.check_whole()
+
+
+async def test_half_a_file_outlives_the_loss_of_its_link(site):
+    here = site(jobs(1, size=SIZE), faulty(Cut(after=HALF)), tries="1")
+    assert (await here.sync()).exit_code == 6
+    here.sandbox.set_scenario(faulty(Refused()))
+    here.sandbox.advance(timedelta(minutes=1))
+    lost = await here.sync()
+    assert (lost.exit_code, lost.deadlines.lost) == (7, ("job-000",))
+    check_kept(here, HALF)
+    here.sandbox.set_scenario(HEALTHY)
+    here.sandbox.advance(timedelta(minutes=1))
+    report = await here.sync()
+    assert (report.exit_code, report.transfer.resumed) == (0, 1)
+    await here.check_whole()
