@@ -14,6 +14,7 @@ from syncer.transfer.dial import Origin, dial, in_turn
 from syncer.transfer.transport import BODY, ThreadTransport
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n"
 
 
 @pytest.fixture
@@ -84,6 +85,15 @@ async def test_an_answer_that_had_begun_is_not_asked_for_again(server, client):
 async def test_of_a_server_that_frames_twice_nothing_further_is_believed(server, client):
     both = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n"
     server.replies = [Reply.of(both, then="stay"), Reply.of(GOOD)]
+    assert (await client.get("/film")).text == "good"
+    assert (await client.get("/film")).text == "good"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("framed", [GOOD, CHUNKED], ids=["counted", "chunked"])
+async def test_what_is_read_behind_a_body_ends_the_connection(server, client, framed):
+    false = GOOD.replace(b"good", b"evil")
+    server.replies = [Reply.of(framed + false, then="stay"), Reply.of(GOOD)]
     assert (await client.get("/film")).text == "good"
     assert (await client.get("/film")).text == "good"
     assert server.connections == 2
