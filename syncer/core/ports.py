@@ -299,7 +299,7 @@ class Inventory(Protocol):
         """Those of `sizes` that files noted as missing have."""
         ...
 
-    async def missing(self, sha256: str) -> list[Entry]:
+    async def missing(self, size: int, sha256: str) -> list[Entry]:
         """Files noted as missing that have these bytes, by id."""
         ...
 

@@ -82,9 +82,11 @@ def missing_sizes(connection: sa.Connection, sizes: Iterable[int]) -> frozenset[
     return frozenset(size for sizes_there in found for size in sizes_there)
 
 
-def missing(connection: sa.Connection, sha256: str) -> list[Entry]:
+def missing(connection: sa.Connection, size: int, sha256: str) -> list[Entry]:
     """Missing files with these bytes, by id; CHUNK of them at most."""
-    query = WHOLE.where(*_MISSING, entries.c.sha256 == sha256).order_by(entries.c.id).limit(CHUNK)
+    query = (
+        WHOLE.where(*_MISSING, entries.c.size == size, entries.c.sha256 == sha256).order_by(entries.c.id).limit(CHUNK)
+    )
     return [entry_of(row) for row in connection.execute(query)]
 
 
@@ -110,7 +112,8 @@ def requeue(connection: sa.Connection, entry: Entry) -> bool:
     return connection.execute(sa.update(entries).where(*_fence(entry)).values(values)).rowcount == 1
 
 
-_MISSING = (entries.c.fault == Fault.MISSING, _STORED)
+# The first says to the database what the second says to it in a way it does not see: that its index of faults will do.
+_MISSING = (entries.c.fault.is_not(None), entries.c.fault == Fault.MISSING, _STORED)
 
 
 def _fence(entry: Entry) -> tuple[sa.ColumnElement[bool], ...]:

@@ -243,8 +243,8 @@ class SqlLedger:
     async def missing_sizes(self, sizes: Sequence[int]) -> frozenset[int]:
         return await self._read(inventory.missing_sizes, sizes)
 
-    async def missing(self, sha256: str) -> list[Entry]:
-        return await self._read(inventory.missing, sha256)
+    async def missing(self, size: int, sha256: str) -> list[Entry]:
+        return await self._read(inventory.missing, size, sha256)
 
     async def moved(self, entry: Entry, file: StoredFile) -> bool:
         return await self._write(inventory.moved, entry, file)

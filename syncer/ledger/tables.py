@@ -95,12 +95,19 @@ entries = sa.Table(
     sa.Column("checked_at", UtcDateTime),  # when it was stored or last looked at; NULL: nothing is stored
     sa.Column("fault", SafeText),  # what was wrong with it then
     sa.Index("ix_entries_due", "state", "parked", "due_by"),
-    # Neither is touched by the upserts of the listing, which write no column of theirs.
+    # None is touched by the upserts of the listing, which write no column of theirs.
     sa.Index(
         "ix_entries_checked_at",
         "checked_at",
         sqlite_where=sa.text("checked_at IS NOT NULL"),
         postgresql_where=sa.text("checked_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_entries_bytes",
+        "size",
+        "sha256",
+        sqlite_where=sa.text("fault IS NOT NULL"),
+        postgresql_where=sa.text("fault IS NOT NULL"),
     ),
     sa.Index(
         "ix_entries_faulty",

@@ -151,6 +151,8 @@ class _Adopting:
         same = [e for e in await scratch.find(taken) if _is_same(known.get(e.id), e.stored)]
         await scratch.note([(entry, None) for entry in same], self._began)
         self.found.known += len(same)
+        self._files, self._size = self._files + len(taken), self._size + sum(file.size for _, _, file in batch)
+        self._parts.watcher.expect(self._files, self._size)
 
     async def _keep(self, looks: list[Look]) -> None:
         whole = [

@@ -39,6 +39,6 @@ async def moved_among(reader: Reader, ledger: Inventory, batch: list[Found]) -> 
     sizes = await ledger.missing_sizes([size for _, size in batch]) if batch else frozenset()
     for path, size in batch:
         sha256 = await reader.sha256(path) if size in sizes else None
-        entries = alike_first(await ledger.missing(sha256), path) if sha256 is not None else []
+        entries = alike_first(await ledger.missing(size, sha256), path) if sha256 is not None else []
         if entries:
             yield path, entries

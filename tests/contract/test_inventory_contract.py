@@ -91,8 +91,8 @@ async def test_missing_files_are_found_by_size_and_bytes(ledger):
     await ledger.note([(await one(ledger, i), Fault.MISSING) for i in "ac"], NOW)
     await ledger.note([(await one(ledger, "b"), Fault.CHANGED)], NOW)
     assert await ledger.missing_sizes([3, 4, 5]) == {3}
-    assert [e.id for e in await ledger.missing(f"{3:064x}")] == ["a", "c"]
-    assert await ledger.missing(f"{4:064x}") == []
+    assert [e.id for e in await ledger.missing(3, f"{3:064x}")] == ["a", "c"]
+    assert await ledger.missing(4, f"{4:064x}") == []
 
 
 async def test_a_moved_file_has_a_new_path_and_no_fault(ledger):

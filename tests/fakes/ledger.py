@@ -310,8 +310,9 @@ class FakeLedger:
     async def missing_sizes(self, sizes: Sequence[int]) -> frozenset[int]:
         return frozenset(sizes) & {row.entry.stored.size for row in self._missing()}
 
-    async def missing(self, sha256: str) -> list[Entry]:
-        found = [row.entry for row in self._missing() if row.entry.stored.sha256 == sha256]
+    async def missing(self, size: int, sha256: str) -> list[Entry]:
+        stored = [(row.entry, row.entry.stored) for row in self._missing()]
+        found = [entry for entry, file in stored if (file.size, file.sha256) == (size, sha256)]
         return sorted(found, key=lambda entry: entry.id)
 
     async def moved(self, entry: Entry, file: StoredFile) -> bool:
