@@ -148,9 +148,8 @@ async def plan(settings: Settings, *, probe: bool = False) -> Forecast:
             prober = Prober(await stack.enter_async_context(_fetcher(settings, clock)), clock)
         source = await stack.enter_async_context(_source(settings, key, clock, Observers([])))
         speed = speed_of(settings.rate, [one.moved for one in moved], settings.bwlimit.rate(clock.now().astimezone()))
-        return await forecast(
-            source, copy, _filter(settings), clock, Means(speed, settings.workers, free_bytes, prober)
-        )
+        means = Means(speed, settings.workers, free_bytes, Prefer(settings.prefer), prober)
+        return await forecast(source, copy, _filter(settings), clock, means)
 
 
 async def adopt(settings: Settings, watcher: Watcher, stop: Stop, *, dry_run: bool) -> Adoption:

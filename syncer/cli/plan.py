@@ -21,7 +21,7 @@ Sizes that the storage has not told are estimated by those that are known. The l
 
 
 @click.command("plan", epilog=EPILOG)
-@takes_settings(*LEDGER, *API, "workers", "bwlimit", "rate", *CHOICE, *API_LINE, dest_argument=True)
+@takes_settings(*LEDGER, *API, "workers", "bwlimit", "rate", "prefer", *CHOICE, *API_LINE, dest_argument=True)
 @click.option("--probe", is_flag=True, help="Ask the storage for the sizes that are not known.")
 @json_option
 def plan_command(settings: Settings, *, probe: bool, as_json: bool) -> int:

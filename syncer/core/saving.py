@@ -1,10 +1,13 @@
 """How fast the line was so far, and how fast it would have to be for every file to arrive before its link dies."""
 
 import math
+from array import array
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from syncer.core.planner import Task, expected_load, seconds_left
+from syncer.core.planner import Outlook, Prefer
+from syncer.core.planner.select import MOST_NAMED, Files, late_ones
+from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
 
@@ -22,17 +25,57 @@ def remembered_rate(passes: Iterable[tuple[int, float]]) -> float | None:
     return None
 
 
-def needed_rate(tasks: Iterable[Task], now: datetime, sizes: Sizes) -> float:
-    """Bytes a second of one line on which every link that lives at `now` outlives its file, fetched by deadline.
+class Due:
+    """What is due, as far as a forecast goes by it: a few bytes a file, so that a million fit into memory."""
 
-    By deadline no line can be narrower (J. R. Jackson, 1955): whatever is due until some moment must be through by
-    then, in whatever order. 0.0 where no link says when it dies.
-    """
-    due = sorted(
-        (left, expected_load(task, sizes)) for task in tasks if 0 < (left := seconds_left(task, now)) < math.inf
-    )
-    widest = total = 0.0
-    for left, load in due:
-        total += load
-        widest = max(widest, total / left)
-    return widest
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._left = array("d")  # seconds until the link dies, negative where it has; inf where nothing says when
+        self._size = array("q")  # bytes; -1 where nobody has told
+
+    def add(self, job_id: str, left: float, size: int | None) -> None:
+        """One more file."""
+        self._ids.append(job_id)
+        self._left.append(left)
+        self._size.append(-1 if size is None else size)
+
+    def outlook(self, line: Line, now: datetime, sizes: Sizes, prefer: Prefer = Prefer.FILES) -> Outlook:
+        """What becomes of it if everything is fetched from `now` on as the planner would have it."""
+        load, rows = self._loads(sizes), self._by_deadline()
+        lost = late_ones(rows, Files(load, self._left, load.__getitem__), 0.0, line, prefer)
+        late = [row for row in rows if row in lost]
+        coming = sum(load) - sum(load[row] for row in late)
+        first = next((self._left[row] for row in rows if 0 < self._left[row] < math.inf), None)
+        return Outlook(
+            files=len(rows),
+            bytes=round(sum(load)),
+            unknown_sizes=self._size.count(-1),
+            saved=len(rows) - len(late),
+            lost=len(late),
+            lost_bytes=round(sum(load[row] for row in late)),
+            lost_ids=tuple(self._ids[row] for row in late[:MOST_NAMED]),
+            earliest=None if first is None else now + timedelta(seconds=first),
+            seconds=coming / line.total if line.total else None,
+        )
+
+    def needed_rate(self, sizes: Sizes) -> float:
+        """Bytes a second of one line on which every link that lives outlives its file, fetched by deadline.
+
+        By deadline no line can be narrower (J. R. Jackson, 1955): whatever is due until some moment must be through
+        by then, in whatever order. 0.0 where no link says when it dies.
+        """
+        load = self._loads(sizes)
+        widest = total = 0.0
+        for row in self._by_deadline():
+            left = self._left[row]
+            if 0 < left < math.inf:
+                total += load[row]
+                widest = max(widest, total / left)
+        return widest
+
+    def _by_deadline(self) -> list[int]:
+        return sorted(range(len(self._ids)), key=self._left.__getitem__)
+
+    def _loads(self, sizes: Sizes) -> "array[float]":
+        guess = sizes.expected()
+        return array("d", (guess if size < 0 else size for size in self._size))

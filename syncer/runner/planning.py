@@ -8,9 +8,10 @@ from datetime import datetime
 from syncer.core import planner, saving
 from syncer.core.filters import JobFilter
 from syncer.core.model import Entry, Listing, Page, Plan, Sighting, State, Tally
-from syncer.core.planner import Outlook, Task
+from syncer.core.planner import Outlook, Prefer
 from syncer.core.ports import Clock, Ledger, Source
 from syncer.core.rates import Line
+from syncer.core.saving import Due
 from syncer.core.sizes import Sizes
 from syncer.runner.probe import Prober
 
@@ -34,6 +35,7 @@ class Means:
     speed: Speed
     workers: int
     free_bytes: int | None  # in the destination
+    prefer: Prefer = Prefer.FILES
     prober: Prober | None = None  # asks the storage for sizes that are not known
 
 
@@ -103,10 +105,10 @@ async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, 
     async for entry in copy.entries([State.STORED]):
         if entry.stored is not None:
             sizes.add(entry.stored.size)
-    now, plan, tasks = clock.now(), Plan(), list[Task]()
+    now, plan, due = clock.now(), Plan(), Due()
     async for entry in copy.entries([State.PENDING]):
         plan = planner.extend(plan, entry, now)
-        tasks.append(_task(entry, now))
+        due.add(entry.id, _left(entry, now), entry.promise.size)
         if entry.promise.size is not None:
             sizes.add(entry.promise.size)
     return Forecast(
@@ -115,19 +117,18 @@ async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, 
         listing,
         await copy.tally(),
         means,
-        planner.forecast(tasks, Line(means.speed.rate), now, sizes=sizes),
+        due.outlook(Line(means.speed.rate), now, sizes, means.prefer),
         sizes.expected() if sizes.seen else None,
-        saving.needed_rate(tasks, now, sizes),
+        due.needed_rate(sizes),
     )
 
 
-def _task(entry: Entry, now: datetime) -> Task:
-    """What the planner needs to know. An estimated death that is past says nothing: the link may well live."""
+def _left(entry: Entry, now: datetime) -> float:
+    """Seconds until the entry's link dies. An estimated death that is past says nothing: the link may well live."""
     link, deadline = entry.link, entry.deadline
-    estimated = link is not None and link.estimated
-    if estimated and deadline is not None and deadline <= now:
-        deadline = None
-    return Task(entry.id, deadline, link is not None, estimated, entry.promise.size, created_at=entry.created_at)
+    if link is None or deadline is None or (link.estimated and deadline <= now):
+        return math.inf
+    return (deadline - now).total_seconds()
 
 
 async def _probe(copy: Ledger, prober: Prober) -> None:

@@ -1,5 +1,6 @@
 """The line that was, and the line that would do."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncer.core import planner, saving
-from syncer.core.planner import Task
+from syncer.core.planner import Outlook, Prefer, Task
 from syncer.core.rates import Line
+from syncer.core.saving import Due
 from syncer.core.sizes import Sizes
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -28,18 +30,42 @@ def test_the_rate_of_past_passes_is_that_of_most_bytes(passes, rate):
     assert saving.remembered_rate(passes) == rate
 
 
-def task(number, size, seconds):
-    return Task(f"job-{number}", None if seconds is None else NOW + timedelta(seconds=seconds), size=size)
+def due(*files):
+    held = Due()
+    for number, (size, left) in enumerate(files):
+        held.add(f"job-{number}", math.inf if left is None else left, size)
+    return held
 
 
 def test_what_needs_no_line_needs_none():
-    assert saving.needed_rate([], NOW, Sizes()) == 0
-    assert saving.needed_rate([task(1, 1000, None), task(2, 1000, -5)], NOW, Sizes()) == 0
+    assert Due().needed_rate(Sizes()) == 0
+    assert due((1000, None), (1000, -5)).needed_rate(Sizes()) == 0
+    assert Due().outlook(Line(1.0), NOW, Sizes()) == Outlook(seconds=0.0)
 
 
-@given(st.lists(st.tuples(st.integers(10**6, 10**10), st.integers(1000, 10**5)), min_size=1, max_size=40))
-def test_the_needed_rate_saves_everything_and_nothing_less_does(pairs):
-    tasks = [task(n, size, seconds) for n, (size, seconds) in enumerate(pairs)]
-    rate = saving.needed_rate(tasks, NOW, Sizes())
-    assert planner.forecast(tasks, Line(rate * 1.000001), NOW).lost == 0
-    assert planner.forecast(tasks, Line(rate * 0.9), NOW).lost > 0
+FILES = st.lists(st.tuples(st.integers(10**6, 10**10), st.integers(1000, 10**5)), min_size=1, max_size=40)
+
+
+@given(FILES)
+def test_the_needed_rate_saves_everything_and_nothing_less_does(files):
+    held = due(*files)
+    rate = held.needed_rate(Sizes())
+    assert held.outlook(Line(rate * 1.000001), NOW, Sizes()).lost == 0
+    assert held.outlook(Line(rate * 0.9), NOW, Sizes()).lost > 0
+
+
+@given(FILES, st.integers(1, 10**7), st.sampled_from(Prefer), st.booleans())
+def test_it_foretells_what_the_planner_does(files, rate, prefer, known):
+    sizes = Sizes([5_000_000, 10_000_000])
+    told = [(size if known or size % 2 else None, left) for size, left in files]
+    tasks = [Task(f"job-{n}", NOW + timedelta(seconds=left), size=size) for n, (size, left) in enumerate(told)]
+    here = due(*told).outlook(Line(rate), NOW, sizes, prefer)
+    there = planner.forecast(tasks, Line(rate), NOW, sizes=sizes, prefer=prefer)
+    assert (here.saved, here.lost, here.lost_bytes, here.bytes) == (
+        there.saved,
+        there.lost,
+        there.lost_bytes,
+        there.bytes,
+    )
+    assert (here.earliest, here.unknown_sizes) == (there.earliest, there.unknown_sizes)
+    assert len(here.lost_ids) == here.lost
