@@ -116,6 +116,8 @@ class Site:
                     raise DestinationForeign(
                         f"The marker {self.root / MARKER} is that of another destination.", hint=_WAY_OUT
                     )
+                with contextlib.suppress(FileNotFoundError):  # that of a bind killed between its two names
+                    os.unlink(_draft_name(marker), dir_fd=private)
                 sync_folder(private)
             sync_folder(fd)
         self.expected = marker.id
@@ -221,9 +223,16 @@ class Site:
             "ledger_id": marker.ledger_id,
             "created_at": at.isoformat().replace("+00:00", "Z"),
         }
-        draft = f"destination.{hashlib.sha256(marker.id.encode()).hexdigest()[:12]}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOW
+        draft = _draft_name(marker)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=private)  # never written over: it may be the marker under its first name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NEVER_FOLLOW
         with closing(os.open(draft, flags, 0o666, dir_fd=private)) as handle:
             write_all(handle, (json.dumps(said) + "\n").encode())
             os.fsync(handle)
             return draft, os.fstat(handle)
+
+
+def _draft_name(marker: Marker) -> str:
+    """One a ledger, so that the draft of a bind that was killed makes way for the next."""
+    return f"destination.{hashlib.sha256(marker.ledger_id.encode()).hexdigest()[:12]}.tmp"

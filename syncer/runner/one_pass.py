@@ -292,7 +292,7 @@ async def prove_destination(parts: Parts) -> None:
     found = await destination.identify(binding.ledger_id)
     if found is None:
         found = uuid.UUID(int=parts.rng.getrandbits(128), version=4).hex
-        await destination.bind(binding.ledger_id, found)
+    await destination.bind(binding.ledger_id, found)
     await destination.prove(found)
     await ledger.bind(found, destination.location)
 

@@ -1,6 +1,8 @@
 """The marker: no folder without the right one is ever written to (I5)."""
 
+import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -221,3 +223,20 @@ async def test_no_handle_stays_open(opened, tmp_path):
             await destination.identify("ledger-2")
         assert await destination.size_of("x") is None
     assert handles() == before
+
+
+async def test_what_a_killed_bind_left_is_cleared_away_and_never_written_over(opened, tmp_path):
+    first = opened("dest")
+    await first.bind("ledger-1", "dest-1")
+    private = tmp_path / "dest/.syncer"
+    marker = private / "destination.json"
+    before = marker.read_bytes()
+    draft = private / f"destination.{hashlib.sha256(b'ledger-1').hexdigest()[:12]}.tmp"
+    os.link(marker, draft)  # killed between the marker's two names
+    await opened("dest").bind("ledger-1", "dest-1")
+    assert everything(tmp_path / "dest") == {".syncer", ".syncer/destination.json"}
+    assert marker.read_bytes() == before
+    marker.unlink()
+    draft.write_bytes(b'{"half')  # killed while it wrote
+    await opened("dest").bind("ledger-1", "dest-2")
+    assert everything(tmp_path / "dest") == {".syncer", ".syncer/destination.json"}
