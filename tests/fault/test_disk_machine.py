@@ -1,4 +1,4 @@
-"""A state machine over the real ledger and a destination that ails: passes, killed or with a fault of any kind in each."""
+"""Over the real ledger and a destination that ails: passes, killed or with a fault of any kind in each of them."""
 
 import asyncio
 import contextlib
