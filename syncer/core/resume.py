@@ -278,4 +278,7 @@ def check_whole(promise: Promise, size: int, digests: dict[str, str]) -> FetchEr
     for name, promised in (("md5", promise.md5), ("crc32c", promise.crc32c)):
         if promised is not None and name in digests and digests[name] != promised:
             return ChecksumMismatch(f"The storage's {name} is not that of the bytes that arrived.")
+    if size == 0 and promise.md5 is None and promise.crc32c is None:
+        # No video is empty, and many a broken answer is: only the storage's own checksum makes one of it.
+        return NotTheFile("The storage sent an empty body, and no checksum says that the file is empty.")
     return None

@@ -70,9 +70,6 @@ SHAPES = (
     *((kind, {}) for kind in (Validators, WholeAsPart, WrongChecksum, Refused, Endless)),
 )
 
-# An empty page under a video's media type is an empty video: no sign tells them apart.
-SHAPES = tuple(shape for shape in SHAPES if shape[1] != {"form": PageForm.EMPTY, "content_type": "video/mp4"})
-
 moments = st.builds(
     When, after=st.integers(0, 2), first=st.none() | st.integers(1, 2), ranged=st.sampled_from([None, None, True])
 )

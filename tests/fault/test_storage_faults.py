@@ -85,6 +85,7 @@ DISGUISED = {
         PageForm.TEXT: "text instead of the file, and called it video/mp4",
         PageForm.ZIPPED: "gzip instead of the file, and called it video/mp4",
         PageForm.PICTURE: "image/png instead of the file, and called it video/mp4",
+        PageForm.EMPTY: "an empty body, and no checksum says that the file is empty",
     }.items()
 }
 REFUSALS = {
@@ -475,4 +476,10 @@ async def test_half_a_file_outlives_the_loss_of_its_link(site):
     here.sandbox.advance(timedelta(minutes=1))
     report = await here.sync()
     assert (report.exit_code, report.transfer.resumed) == (0, 1)
+    await here.check_whole()
+
+
+async def test_a_file_that_is_empty_by_the_storages_own_checksum_is_a_file(site):
+    here = site(jobs(1, size=0))
+    assert (await here.sync(tries="1")).exit_code == 0
     await here.check_whole()

@@ -218,6 +218,13 @@ GUARDS = (
         "    return match[1]\n",
         (f"{STORAGE}test_an_etag_that_only_looks_like_an_md5_is_no_checksum",),
     ),
+    Guard(
+        "an empty body proves nothing",
+        "core/resume.py",
+        "    if size == 0 and promise.md5 is None and promise.crc32c is None:\n",
+        "    if False:\n",
+        (f"{BAD}[empty that calls itself a video]",),
+    ),
     # Where requests go.
     Guard(
         "from https to http no redirect is followed",

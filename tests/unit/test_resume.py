@@ -311,6 +311,13 @@ def test_wholeness_is_length_and_checksum():
     assert check_whole(Promise(), 3, {"md5": "ab"}) is None
 
 
+def test_an_empty_file_needs_the_storages_checksum_to_be_one():
+    assert isinstance(check_whole(Promise(size=0), 0, {}), NotTheFile)
+    assert isinstance(check_whole(Promise(), 0, {}), NotTheFile)
+    assert check_whole(Promise(size=0, md5="d4"), 0, {"md5": "d4"}) is None
+    assert check_whole(Promise(size=0, crc32c="00000000"), 0, {"crc32c": "00000000"}) is None
+
+
 def test_a_probe_asks_for_the_first_byte():
     assert PROBE.headers() == {"Range": "bytes=0-0"}
     assert not PROBE.is_whole
