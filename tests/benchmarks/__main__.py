@@ -39,7 +39,10 @@ def main(
 ) -> None:
     """Measure; the table goes to standard output, what is going on to standard error."""
     if jobs is not None:
-        click.echo(million.table(jobs, million.measure_million(jobs, temp, _tell)))
+        text = million.table(jobs, million.measure_million(jobs, temp, _tell))
+        click.echo(text)
+        if write:
+            table.into(DOCUMENT, table.MILLION, text)
         return
     corpora = tuple(CORPORA[name].scaled(scale) for name in only or CORPORA)
     wish = suite.Wish(corpora, schemes or ("http", "https"), names, rounds, slow_rounds, workers, temp)
@@ -47,7 +50,7 @@ def main(
     text = table.markdown(machine, found)
     click.echo(text)
     if write:
-        table.into(DOCUMENT, text)
+        table.into(DOCUMENT, table.FIGURES, text)
         table.draw(found, DOCUMENT.with_suffix(".png"))
         DOCUMENT.with_suffix(".json").write_text(suite.to_json(machine, found))
 

@@ -7,7 +7,8 @@ from tests.benchmarks import clients
 from tests.benchmarks.measure import Cost, medians
 from tests.benchmarks.suite import Series
 
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+FIGURES, MILLION = "figures", "million"
+"""The marks, in comments of a document, between which its tables stand."""
 
 _GOALS = {"S": (1.5, 1.3, 1.6, 0.12), "M": (1.0, 0.75, 0.45, 0.2), "L": (1.0, 0.75, 0.3, 0.2)}
 _TLS_GOALS = (1.0, 0.8, 0.5, None)
@@ -15,11 +16,11 @@ _PROVES = {client.name for client in clients.CLIENTS if client.proves}
 
 
 def markdown(machine: str, found: list[Series]) -> str:
-    """The tables, between the marks that a document has for them."""
-    parts = [BEGIN, f"Measured on {machine} Medians; memory is the highest.", ""]
+    """The tables of the corpora."""
+    parts = [f"Measured on {machine} Medians; memory is the highest.", ""]
     for series in found:
         parts += [*_figures(series), ""]
-    parts += [*_ratios(found), "", END]
+    parts += _ratios(found)
     return "\n".join(parts)
 
 
@@ -77,12 +78,12 @@ def _ratio(own: float, other: float | None, goal: float | None) -> str:
     return "-" if not other else f"{own / other:.2f}{'' if goal is None else f' ({goal:.2f})'}"
 
 
-def into(document: Path, text: str) -> None:
-    """Put the tables into a document, in the place of those it has."""
-    old = document.read_text(encoding="utf-8")
-    head, _, rest = old.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    document.write_text(f"{head}{text}{tail}", encoding="utf-8")
+def into(document: Path, mark: str, text: str) -> None:
+    """Put tables into a document, in the place of those that stand between these marks."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    head, _, rest = document.read_text(encoding="utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    document.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
 
 
 def draw(found: list[Series], target: Path) -> None:
