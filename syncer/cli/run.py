@@ -74,7 +74,8 @@ async def run_pass(settings: Settings, observer: Observer, **parts: Any) -> Repo
     from syncer.bootstrap import sync
 
     stop = Stop()
-    with stopping(stop):
+    for_people = settings.log_format == "human"
+    with stopping(stop) if for_people else stopping(stop, None):
         return await sync(settings, observer=observer, stop=stop, **parts)
 
 

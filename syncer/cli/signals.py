@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,35 +11,27 @@ from collections.abc import Callable, Iterator
 from syncer.cli.output import say
 from syncer.runner.parts import Stop
 
+_log = logging.getLogger(__name__)
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def stopping(
     stop: Stop,
-    told: str = "stopping; partials are kept.",
+    told: str | None = "stopping; partials are kept.",
     *,
     on_hangup: Callable[[], None] | None = None,
     patience: float | None = None,
 ) -> Iterator[None]:
     """While inside, SIGINT and SIGTERM ask `stop`; exit codes are 128 plus the signal's number, as shells have it.
 
-    Where nothing has ended `patience` seconds after the first, the process does. `on_hangup` is called for a SIGHUP,
-    unless that means that the terminal the process was started from is gone: then it is a SIGTERM.
+    `told` is said for people; None puts it into the log. Where nothing has ended `patience` seconds after the first
+    signal, the process does. `on_hangup` is called for a SIGHUP, unless that means that the terminal the process was
+    started from is gone: then it is a SIGTERM.
     """
     loop = asyncio.get_running_loop()
-    asked, had_terminal = False, _has_terminal()
-
-    def ask(number: int) -> None:
-        nonlocal asked
-        if asked:
-            # Nothing is at stake: whatever a kill leaves behind heals on the next pass (I3).
-            os._exit(128 + number)
-        asked = True
-        stop.ask(128 + number)
-        if patience is not None:
-            loop.call_later(patience, os._exit, 128 + number)
-        say(f"\nsyncer: {told} Once more to stop at once.")
+    ask, had_terminal = _Ask(stop, told, patience), _has_terminal()
 
     def hangup() -> None:
         if on_hangup is None or (had_terminal and not _has_terminal()):
@@ -45,19 +39,41 @@ def stopping(
         else:
             on_hangup()
 
+    handlers: dict[int, Callable[[], None]] = {number: functools.partial(ask, number) for number in SIGNALS}
+    if on_hangup is not None:
+        handlers[signal.SIGHUP] = hangup
     with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C stays the interpreter's own
-        for number in SIGNALS:
-            loop.add_signal_handler(number, ask, number)
-        if on_hangup is not None:
-            loop.add_signal_handler(signal.SIGHUP, hangup)
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
         with contextlib.suppress(NotImplementedError):
-            for number in SIGNALS:
+            for number in handlers:
                 loop.remove_signal_handler(number)
-            if on_hangup is not None:
-                loop.remove_signal_handler(signal.SIGHUP)
+
+
+class _Ask:
+    """What a signal does: the first asks, the second ends the process."""
+
+    def __init__(self, stop: Stop, told: str | None, patience: float | None) -> None:
+        self._stop = stop
+        self._told = told
+        self._patience = patience
+        self._asked = False
+
+    def __call__(self, number: int) -> None:
+        if self._asked:
+            # Nothing is at stake: whatever a kill leaves behind heals on the next pass (I3).
+            os._exit(128 + number)
+        self._asked = True
+        self._stop.ask(128 + number)
+        if self._patience is not None:
+            asyncio.get_running_loop().call_later(self._patience, os._exit, 128 + number)
+        if self._told is None:
+            _log.warning("stopping; partials are kept")
+        else:
+            say(f"\nsyncer: {self._told} Once more to stop at once.")
 
 
 def _has_terminal() -> bool:

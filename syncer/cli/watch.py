@@ -52,7 +52,7 @@ async def _watch(settings: Settings, reread: Callable[[], Settings]) -> int:
         if in_force.report:
             write(report, in_force.report)
 
-    with stopping(stop, on_hangup=reload_asked.set, patience=PATIENCE):
+    with stopping(stop, None, on_hangup=reload_asked.set, patience=PATIENCE):
         code = await watch(settings, Desk(reread, events, on_report, reload_asked), stop)
     if stop.is_asked():
         # As with `run`: a thread that hangs in a name lookup must not hold up an orderly end.

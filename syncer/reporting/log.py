@@ -33,7 +33,7 @@ FILES_KEPT = 5
 """A log file that grows beyond 10 MiB is put aside as FILE.1; five of them are kept."""
 
 WIDEST = 2000
-"""Columns of one value for people."""
+"""Columns of a message for people; the names of pass and job get a tenth of them."""
 
 _scrubber = Scrubber()
 _PRIORITY = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # sd-daemon(3)
@@ -183,18 +183,18 @@ def _render_text(style: Style) -> Callable[[Any, str, MutableMapping[str, Any]],
         level = str(entry.get("level", "info"))
         head = f"{str(entry.get('timestamp', ''))[:19]}Z {level:<7} " if style.dated and not style.journal else ""
         words = one_line(str(entry.get("message") or entry.get("event")), WIDEST)
-        told = [f"{key}={_shown(entry[key])}" for key in ("pass", "job") if key in entry]
+        told = [f"{key}={_shown(entry[key], WIDEST // 10)}" for key in ("pass", "job") if key in entry]
         if not style.dated:
             head, told = "syncer: ", []
         if "exception" in entry:
-            told.append(f"exception={_shown(entry['exception'])}")
+            told.append(f"exception={_shown(entry['exception'], WIDEST)}")
         return _prefix(style, level) + head + "  ".join([words, *told])
 
     return render
 
 
-def _shown(value: Any) -> str:
-    text = one_line(str(value).replace("\n", " | "), WIDEST)
+def _shown(value: Any, width: int) -> str:
+    text = one_line(str(value).replace("\n", " | "), width)
     return to_text(text, indent=None) if " " in text or not text else text
 
 

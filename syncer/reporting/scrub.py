@@ -7,6 +7,9 @@ from typing import Any
 
 from syncer.core.redact import redact
 
+SHORTEST = 6
+"""Characters of a secret, at the least: hiding a shorter one would only garble everything else."""
+
 DEEPEST = 6
 """Levels of nesting kept as they are; what lies deeper is written as text."""
 
@@ -22,7 +25,7 @@ class Scrubber:
 
     def protect(self, secret: str) -> None:
         """Hide this very text too, from now on: a key need not look like one."""
-        if secret and secret not in self._secrets:
+        if len(secret) >= SHORTEST and secret not in self._secrets:
             # Longest first: what is left of a secret that holds another must not stay readable.
             self._secrets = tuple(sorted((*self._secrets, secret), key=len, reverse=True))
 

@@ -79,6 +79,7 @@ class WatchVitals:
         if report.exit_code == ExitCode.LEDGER_HELD:
             return
         self._report = report
+        self._running.set(0)  # a pass that the ledger failed in has not ended by itself
         self._passes.labels(self._profile, str(int(report.exit_code))).inc()
         self._vitals = replace(
             self._vitals,
