@@ -13,8 +13,11 @@ from helpers.site import jobs
 from syncer import __version__
 from syncer.cli.root import COMMANDS
 from syncer.sandbox.faults import Kind, When
-from syncer.sandbox.faults_wire import Delay, ErrorPage, Slow, Status
+from syncer.sandbox.faults_wire import Delay, ErrorPage, Slow, Stall, Status
 from syncer.sandbox.scenarios import HEALTHY, Scenario
+
+HALF = Scenario("half", storage=(Stall(when=When(first=1)),))
+"""Each file stops in its middle: a pass is under way for as long as a test wants it to be."""
 
 SLOW = Scenario("slow", storage=(Slow(rate=400_000, shared=True),))
 
@@ -171,7 +174,7 @@ class TestSignals:
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_signal_ends_a_pass_cleanly_and_the_next_goes_on(self, site, number, code):
-        here = site(jobs(2, size=2_000_000), SLOW)
+        here = site(jobs(2, size=2_000_000), HALF)
         process = here.start("run", here.dest, "--report", "-", "--workers", 1)
         self.wait_for_bytes(here)
         process.send_signal(number)
@@ -184,7 +187,7 @@ class TestSignals:
         self.finish(here)
 
     def test_sigkill_in_the_middle_of_a_file_costs_only_what_was_in_flight(self, site):
-        here = site(jobs(1, size=2_000_000), SLOW)
+        here = site(jobs(1, size=2_000_000), HALF)
         process = here.start("run", here.dest)
         self.wait_for_bytes(here)
         process.kill()
@@ -206,7 +209,7 @@ class TestSignals:
         assert here.partials() == []
 
     def test_a_second_pass_over_the_same_ledger_is_refused(self, site):
-        here = site(jobs(1, size=2_000_000), SLOW)
+        here = site(jobs(1, size=2_000_000), HALF)
         process = here.start("run", here.dest)
         self.wait_for_bytes(here)
         assert "works on this ledger right now" in said(here.command("run", here.dest), 8)
@@ -376,7 +379,7 @@ class TestBrokenOutput:
         assert len(here.files()) == 1
 
     def test_a_signal_is_heard_when_standard_error_is_gone(self, site):
-        here = site(jobs(2, size=2_000_000), SLOW)
+        here = site(jobs(2, size=2_000_000), HALF)
         script = f"exec {sys.executable} -m syncer run {here.dest}"
         process = subprocess.Popen(["bash", "-c", script], env=here.environ(), stderr=subprocess.PIPE)
         process.stderr.close()
