@@ -3,12 +3,13 @@
 import math
 from array import array
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from syncer.core.planner.rows import Place, RowHeap, Rows
 from syncer.core.planner.select import Files, late_ones
 from syncer.core.planner.task import Outlook, Prefer
-from syncer.core.planner.timeline import Timeline
+from syncer.core.planner.timeline import Timeline, in_order
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
@@ -33,12 +34,12 @@ class Board:
         self.ordered = 0  # rows put off by a storage's order to an earlier pass
         self._prefer = prefer
         self._inbox = array("i")  # kept rows that are not on the timeline yet
-        self._given_up = RowHeap(rows, Place.GIVEN_UP, rows.load)
-        self._dying = RowHeap(rows, Place.GIVEN_UP, rows.deadline)
-        self._unasked = RowHeap(rows, Place.GIVEN_UP, rows.deadline)
-        self._asking = RowHeap(rows, Place.ASKING, rows.deadline)
-        self._later = RowHeap(rows, Place.LATER, rows.not_before)
-        self._ordered = RowHeap(rows, Place.ORDERED, rows.not_before)
+        self._given_up = RowHeap(rows, Place.GIVEN_UP, rows.load.__getitem__)
+        self._dying = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
+        self._unasked = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
+        self._asking = RowHeap(rows, Place.ASKING, rows.deadline.__getitem__)
+        self._later = RowHeap(rows, Place.LATER, rows.not_before.__getitem__)
+        self._ordered = RowHeap(rows, Place.ORDERED, rows.not_before.__getitem__)
         self._yields: dict[int, int] = {}
         self._line = Line()  # what the timeline reckons with
         self._changes = 0  # since the choice was last made anew
@@ -204,7 +205,7 @@ class Board:
 
     def _take_in(self) -> None:
         rows = self.rows
-        fresh: list[int] = []
+        fresh = array("i")
         for row in self._inbox:
             if rows.place[row] == Place.KEPT and not rows.on_line[row]:
                 rows.on_line[row] = True
@@ -248,7 +249,7 @@ class Board:
         barred = [row for row in given if self._yields.get(row, 0) >= MOST_YIELDS]
         free = [row for row in given if self._yields.get(row, 0) < MOST_YIELDS]
         if free:
-            everyone = array("i", sorted(sorted([*everyone, *free]), key=rows.deadline.__getitem__))
+            everyone = in_order(chain(everyone, free), rows.deadline)
         files = Files(rows.load, rows.deadline, rows.worth)
         late = late_ones(everyone, files, at, self._line, self._prefer)
         kept = array("i", (row for row in everyone if row not in late))

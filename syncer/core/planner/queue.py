@@ -14,8 +14,8 @@ from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
 _BRIEF: Final = 0.2  # seconds: what ends so soon makes way for nothing
-_SOON: Final = 0.5  # seconds until a decision under pressure is looked at again
-_CALM: Final = 5.0  # and without pressure
+_SOON: Final = 0.5  # seconds until a decision is looked at again, at the least
+_CALM: Final = 5.0  # and at the most, under pressure; twice that without
 _LINK_LIFE: Final = 24 * 3600.0  # seconds
 _SHARE: Final = 4  # one start, or one slot, in so many is for entries that must ask for a link first
 
@@ -88,11 +88,11 @@ class Planner:
                     board.forgive(row)
             rows.deadline[row] = end
             rows.has_link[row] = task.has_link
-            rows.not_before[row] = -math.inf if task.not_before is None else self._seconds(task.not_before)
+            self._put_off(row, task.not_before)
             rows.ordered[row] = task.ordered
             if task.size is not None:
                 rows.size[row] = task.size
-            rows.on_disk[row] = max(task.on_disk, rows.on_disk[row])
+            rows.on_disk[row] = max(rows.on_disk[row], task.on_disk)
             if rows.size[row] < 0 and not rows.on_disk[row]:
                 rows.load[row] = guess
             else:
@@ -138,7 +138,7 @@ class Planner:
         row = self._rows.number.get(job_id)
         if row is not None:
             self._running.discard(row)
-            self._rows.not_before[row] = -math.inf if not_before is None else self._seconds(not_before)
+            self._put_off(row, not_before)
             self._rows.ordered[row] = False
             self._board.rest(row, self._at)
 
@@ -256,7 +256,11 @@ class Planner:
         moment = self._board.next_moment(ordered=True)
         soonest = math.inf if moment is None else max(0.0, moment - self._at)
         if self._running and len(self._rows) > len(self._running):
-            soonest = min(soonest, _SOON if pressed or line.total is None else _CALM)
+            # The nearer the first deadline, the sooner.
+            first = self._board.timeline.first(1)
+            left = 0.01 * (self._rows.deadline[first[0]] - self._at) if first else 0.0
+            most = _SOON if line.total is None else _CALM if pressed else 2 * _CALM
+            soonest = min(soonest, max(_SOON, min(most, left)))
         return None if soonest == math.inf else soonest
 
     def _tell_time(self, now: datetime) -> float:
@@ -265,6 +269,11 @@ class Planner:
 
     def _seconds(self, moment: datetime) -> float:
         return (moment - self._origin).total_seconds()
+
+    def _put_off(self, row: int, moment: datetime | None) -> None:
+        self._rows.not_before.pop(row, None)
+        if moment is not None:
+            self._rows.not_before[row] = self._seconds(moment)
 
     def _death(self, deadline: datetime | None) -> float:
         """Where nothing says when a link dies it is taken to live a day: so even such a one has its turn."""

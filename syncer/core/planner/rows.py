@@ -3,7 +3,7 @@
 import heapq
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable
 from enum import IntEnum
 
 _BITS = 24
@@ -21,6 +21,17 @@ class Place(IntEnum):
     ORDERED = 5  # not before the moment that the storage ordered an earlier pass to wait for
 
 
+class Few(dict[int, float]):
+    """A column in which few rows have a value of their own; the others have the usual one, and take no room."""
+
+    def __init__(self, usual: float) -> None:
+        super().__init__()
+        self._usual = usual
+
+    def __missing__(self, row: int) -> float:
+        return self._usual
+
+
 class Rows:
     """Columns by row number; numbers are used again. Bytes, and seconds from the planner's origin."""
 
@@ -29,9 +40,9 @@ class Rows:
         self.id: list[str] = []
         self.deadline = array("d")
         self.load = array("d")  # still to come, expected where the size is not known
-        self.on_disk = array("d")
+        self.on_disk = Few(0.0)
         self.size = array("d")  # of the whole file; -1: not known
-        self.not_before = array("d")
+        self.not_before = Few(-math.inf)
         self.place = bytearray()
         self.busy = bytearray()  # running
         self.has_link = bytearray()
@@ -54,11 +65,11 @@ class Rows:
         else:
             row = len(self.id)
             self.id.append(job_id)
-            for column in (self.deadline, self.load, self.on_disk, self.size, self.not_before):
+            for column in (self.deadline, self.load, self.size):
                 column.append(0.0)
             for flags in (self.place, self.busy, self.has_link, self.ordered, self.on_line, self.asked):
                 flags.append(0)
-        self.size[row], self.on_disk[row] = -1.0, 0.0
+        self.size[row] = -1.0
         self.number[job_id] = row
         return row
 
@@ -71,6 +82,8 @@ class Rows:
         del self.number[self.id[row]]
         self.id[row] = ""
         self.place[row] = self.busy[row] = Place.FREE
+        self.on_disk.pop(row, None)
+        self.not_before.pop(row, None)
         self._free.append(row)
 
 
@@ -80,7 +93,7 @@ class RowHeap:
     A row that left the place since, or whose value changed, is passed over: moving a row costs nothing here.
     """
 
-    def __init__(self, rows: Rows, place: Place, value: Sequence[float]) -> None:
+    def __init__(self, rows: Rows, place: Place, value: Callable[[int], float]) -> None:
         self._rows = rows
         self._place = place
         self._value = value
@@ -111,5 +124,5 @@ class RowHeap:
         return self._rows.place[row] == self._place and packed == self._packed(row)
 
     def _packed(self, row: int) -> int:
-        value = self._value[row]
+        value = self._value(row)
         return round(min(max(value, -1e12), 1e15) * 1000.0) * _MOST + row if not math.isnan(value) else row

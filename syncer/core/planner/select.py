@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -57,18 +58,36 @@ def late_ones(rows: Iterable[int], files: Files, now: float, line: Line, prefer:
 
 
 class _BySize:
-    """The largest goes; the last of equals."""
+    """The largest goes; the last of equals.
+
+    By classes of size, and only those that something was dropped from are sorted: the others are rows and nothing
+    else, or a million of them would need as much room as all that is known of them.
+    """
 
     def __init__(self, files: Files) -> None:
         self._load = files.load
-        self._heap: list[int] = []
+        self._classes: dict[int, array[int]] = {}
+        self._heaps: dict[int, list[int]] = {}
 
     def take(self, row: int) -> None:
-        # Load and row in one number: a million pairs would take three times the room.
-        heapq.heappush(self._heap, -(round(self._load[row]) * _ROWS + row))
+        size = int(8.0 * math.log2(self._load[row] + 1.0))
+        if size in self._heaps:
+            heapq.heappush(self._heaps[size], self._packed(row))
+        else:
+            self._classes.setdefault(size, array("i")).append(row)
 
     def drop(self, _excess: float) -> int:
-        return -heapq.heappop(self._heap) % _ROWS
+        top = max(max(self._classes, default=-1), max(self._heaps, default=-1))
+        if top not in self._heaps:
+            self._heaps[top] = [self._packed(row) for row in self._classes.pop(top)]
+            heapq.heapify(self._heaps[top])
+        row = -heapq.heappop(self._heaps[top]) % _ROWS
+        if not self._heaps[top]:
+            del self._heaps[top]
+        return row
+
+    def _packed(self, row: int) -> int:
+        return -(round(self._load[row]) * _ROWS + row)
 
 
 class _ByWorth:

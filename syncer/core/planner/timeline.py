@@ -4,7 +4,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Final
 
 _FULL = 128
@@ -37,6 +37,7 @@ class Timeline:
         self._tree: list[tuple[float, float, float, float]] = []
         self._width = 0  # leaves in the tree, a power of two; 0: to be built
         self._count = 0
+        self._head = 0  # the first block that may hold any
 
     def __len__(self) -> int:
         return self._count
@@ -53,13 +54,17 @@ class Timeline:
 
     def add(self, rows: Iterable[int]) -> None:
         """Take rows in; cheaper for many at once."""
-        todo = sorted(rows, key=self._key, reverse=True)
+        fresh_rows = array("i", rows)
+        if 2 * len(fresh_rows) > self._count:
+            self.rebuild(in_order(chain(self, fresh_rows), self._deadline), self._rate, self._alone)
+            return
+        todo = sorted(fresh_rows, key=self._key, reverse=True)
         self._count += len(todo)
         while todo:
             place = min(bisect_left(self._ends, self._key(todo[-1])), max(0, len(self._blocks) - 1))
             last = place >= len(self._blocks) - 1
             fresh: list[int] = []
-            while todo and (last or self._key(todo[-1]) < self._ends[place]):
+            while todo and (last or self._key(todo[-1]) <= self._ends[place]):
                 fresh.append(todo.pop())
             held = self._blocks[place : place + 1]
             merged = array("i", sorted([*(held[0] if held else ()), *fresh], key=self._key))
@@ -72,7 +77,10 @@ class Timeline:
         block = self._blocks[place]
         del block[at]
         self._count -= 1
-        self._set(place, 1, [block] if block else [])
+        # An emptied block keeps its place: to close the gap, the whole tree would have to be built anew.
+        self._set(place, 1, [block])
+        while self._head < len(self._blocks) - 1 and not self._blocks[self._head]:
+            self._head += 1
 
     def touch(self, row: int) -> None:
         """The row's load changed."""
@@ -88,7 +96,7 @@ class Timeline:
     def first(self, count: int) -> list[int]:
         """The rows of the earliest deadlines."""
         found: list[int] = []
-        for block in self._blocks:
+        for block in islice(self._blocks, self._head, None):
             found += block[: count - len(found)]
             if len(found) >= count:
                 break
@@ -166,18 +174,22 @@ class Timeline:
         deadline, load, rate, alone = self._deadline, self._load, self._rate, self._alone
         total, crest, largest, start = _NOTHING
         for row in block:
+            # Comparisons in place of max and min: this is the planner's innermost loop.
             size, end = load[row], deadline[row]
             total += size
-            crest = max(crest, total - rate * end)
+            if (above := total - rate * end) > crest:
+                crest = above
             largest = max(largest, size)
-            start = min(start, end - size / alone)
+            if (begin := end - size / alone) < start:
+                start = begin
         return total, crest, largest, start
 
     def _set(self, place: int, count: int, blocks: "list[array[int]]") -> None:
         """Put `blocks` in the place of `count` ones."""
         leaves = [self._leaf(block) for block in blocks]
         self._blocks[place : place + count] = blocks
-        self._ends[place : place + count] = [self._key(block[-1]) for block in blocks]
+        self._ends[place : place + count] = [self._key(block[-1]) if block else self._ends[place] for block in blocks]
+        self._head = min(self._head, place)
         self._leaves[place : place + count] = leaves
         if len(blocks) != count or not self._width:
             self._width = 0
@@ -219,6 +231,17 @@ class Timeline:
         while found < self._width:
             found = 2 * found + 1 if self._tree[2 * found + 1][2] == best else 2 * found
         return _last_largest(self._blocks[found - self._width], self._load.__getitem__)
+
+
+def in_order(rows: Iterable[int], deadline: Sequence[float]) -> "array[int]":
+    """The rows by deadline, ties by number; where they are in order already, without taking room for it."""
+    held = array("i", rows)
+    last, before = -math.inf, -1
+    for row in held:
+        if deadline[row] < last or (deadline[row] == last and row < before):
+            return array("i", sorted(sorted(held), key=deadline.__getitem__))
+        last, before = deadline[row], row
+    return held
 
 
 def _joined(
