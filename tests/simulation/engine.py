@@ -98,47 +98,58 @@ def run(trace, policy):
     """The ids of the films that were whole before their links died."""
     films = {film.id: film for film in trace.films}
     coming = sorted(trace.films, key=lambda film: (film.listed, film.id), reverse=True)
-    here, running, saved = dict.fromkeys(films, 0.0), [], set()
-    at, again = 0.0, 0.0
+    here, begun, saved = dict.fromkeys(films, 0.0), {}, set()
+    at = 0.0
     while True:
         page = []
         while coming and coming[-1].listed <= at:
             page.append(coming.pop())
         if page:
             policy.listed(page, at)
-        running, again = _settle(policy, at, running, films, here)
-        if not running and not coming and again == math.inf:
+        again = _settle(policy, at, begun, films, trace.answer)
+        if not begun and not coming and again == math.inf:
             return saved
-        speed = _speed(trace.way, at, len(running))
-        soon = min((at + (films[i].size - here[i]) / speed for i in running), default=math.inf)
-        deaths = (films[i].deadline for i in running)
-        until = min(soon, again, trace.way.next_step(at), coming[-1].listed if coming else math.inf, *deaths)
-        now = {i: min(films[i].size, here[i] + speed * (until - at)) for i in running}
+        open_now = [i for i, opens in begun.items() if opens <= at]
+        speed = min(trace.way.alone, trace.way.rate(at) / len(open_now)) if open_now else 0.0
+        until = min(
+            again,
+            trace.way.next_step(at),
+            coming[-1].listed if coming else math.inf,
+            *(at + (films[i].size - here[i]) / speed for i in open_now),
+            *(opens for opens in begun.values() if opens > at),
+            *(films[i].deadline for i in begun),
+        )
+        now = {i: min(films[i].size, here[i] + speed * (until - at)) if i in open_now else here[i] for i in begun}
         policy.moved(until, here, now)
         here |= now
+        opened = [i for i, opens in begun.items() if at < opens <= until]
         at = until
-        for i in list(running):
+        for i in opened:
+            policy.begun(films[i])
+        for i in list(begun):
             whole = films[i].size - here[i] <= max(_CRUMB, speed * _TICK)
             if whole or films[i].deadline <= at + _TICK:
-                running.remove(i)
+                del begun[i]
                 policy.ended(films[i], at)
                 saved |= {i} if whole else set()
 
 
-def _settle(policy, at, running, films, here):
-    """Let the policy start and stop until it is content; a dead link is refused at once, and a head tells the size."""
+def _settle(policy, at, begun, films, answer):
+    """Let the policy start and stop until it is content: when it wants to be asked again.
+
+    A dead link is refused at once; of a living one the head tells the size.
+    """
     while True:
-        before = list(running)
-        running, again = policy.decide(at, running)
-        for i in [i for i in running if i not in before]:
+        before = list(begun)
+        chosen, again = policy.decide(at, before)
+        for i in [i for i in before if i not in chosen]:
+            del begun[i]
+        for i in [i for i in chosen if i not in begun]:
             if films[i].deadline <= at + _TICK:
-                running.remove(i)
                 policy.ended(films[i], at)
-            else:
+                continue
+            begun[i] = at + answer
+            if not answer:
                 policy.begun(films[i])
-        if running == before:
-            return running, again
-
-
-def _speed(way, at, count):
-    return min(way.alone, way.rate(at) / count) if count else math.inf
+        if chosen == before:
+            return again

@@ -47,6 +47,7 @@ class Trace:
     way: Way
     sizes_told: bool = True
     slots: int = 4
+    answer: float = 0.0  # seconds until a storage's answer begins, and tells the size
 
 
 def trace(seed: int, *, load: float, count: int | None = None, sizes_told: bool = True, drops: bool | None = None):
@@ -74,7 +75,8 @@ def trace(seed: int, *, load: float, count: int | None = None, sizes_told: bool 
     films = [
         Film(f"{place:07}", sizes[i], deadlines[i], 0.5 * (place * pages // count)) for place, i in enumerate(order)
     ]
-    return replace(_scaled(Trace(tuple(films), way), load), sizes_told=sizes_told, slots=rng.choice([2, 4, 4, 8]))
+    one = Trace(tuple(films), way, sizes_told, rng.choice([2, 4, 4, 8]), 0.0 if sizes_told else 0.1)
+    return _scaled(one, load)
 
 
 def _sizes(rng, count):

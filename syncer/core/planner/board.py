@@ -37,6 +37,7 @@ class Board:
         self._given_up = RowHeap(rows, Place.GIVEN_UP, rows.load.__getitem__)
         self._dying = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
         self._unasked = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
+        self._unsized = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
         self._asking = RowHeap(rows, Place.ASKING, rows.deadline.__getitem__)
         self._later = RowHeap(rows, Place.LATER, rows.not_before.__getitem__)
         self._ordered = RowHeap(rows, Place.ORDERED, rows.not_before.__getitem__)
@@ -95,8 +96,7 @@ class Board:
             self.lift(row)
             self.put(row, at)
         elif rows.place[row] == Place.GIVEN_UP:
-            self._given_up.push(row)
-            self._dying.push(row)
+            self._push_given_up(row)
 
     def weigh(self, row: int) -> None:
         """What the row lacks, from its size or from what is likely; for a row that is nowhere."""
@@ -123,6 +123,7 @@ class Board:
         if rows.place[row] == Place.GIVEN_UP:
             self._lost_load += rows.load[row] - before
             self._given_up.push(row)
+            self._has_room |= rows.load[row] < before or not before
         elif rows.on_line[row]:
             self.timeline.touch(row)
             self._has_room |= rows.load[row] < before and not rows.busy[row]
@@ -168,6 +169,18 @@ class Board:
     def pop_given_up(self) -> int | None:
         """The one given up that lacks least."""
         return self._pop_idle(self._given_up)
+
+    def pop_unsized(self) -> int | None:
+        """The first to die of those given up by an estimate of their size."""
+        while (row := self._pop_idle(self._unsized)) is not None:
+            if self.rows.size[row] < 0 and not self.rows.on_disk[row]:
+                return row
+        return None
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether anything that this pass holds cannot make it as things stand."""
+        return self._lost > 0
 
     def unasked(self, limit: int) -> list[int]:
         """Given up, and not named here under the link they have; the first to die first."""
@@ -279,10 +292,15 @@ class Board:
     def _note_given_up(self, row: int) -> None:
         rows = self.rows
         rows.place[row], rows.on_line[row] = Place.GIVEN_UP, False
-        self._given_up.push(row)
-        self._dying.push(row)
+        self._push_given_up(row)
         if not rows.asked[row]:
             self._unasked.push(row)
+
+    def _push_given_up(self, row: int) -> None:
+        self._given_up.push(row)
+        self._dying.push(row)
+        if self.rows.size[row] < 0:
+            self._unsized.push(row)
 
     def _take_back(self, at: float) -> None:
         """Where there may be room: what lacks least competes again, until one does not fit."""

@@ -39,7 +39,8 @@ class Planner:
     fill the line, one that must begin now to make it goes first (EDZL: S. Cho, S.-K. Lee, A. Han, K.-J. Lin, 2002);
     there that is a heuristic, as everything is while sizes are estimates.
 
-    What was given up runs where the line has room for it. What has no link, or a dead one, gets a share of the slots:
+    What was given up runs where the line has room for it; where only an estimate of its size spoke against it, it is
+    begun for as long as it takes to be told the size. What has no link, or a dead one, gets a share of the slots:
     only the API and the storage can say what becomes of it. So every entry has its turn in the end.
     The same calls in the same order give the same decisions.
     """
@@ -147,7 +148,8 @@ class Planner:
         row = self._rows.number.get(job_id)
         if row is not None:
             self._running.discard(row)
-            self._board.count_yield(row)
+            if self._rows.on_disk[row]:
+                self._board.count_yield(row)
             self._board.rest(row, self._at)
 
     # --- what to do ---
@@ -165,7 +167,7 @@ class Planner:
         chosen = heads[:wide]
         stop = self._to_stop(chosen, line, slots)
         start = self._to_start(chosen, line, slots)
-        pressed = wide < len(first) or bool(stop)
+        pressed = wide < len(first) or bool(stop) or self._board.has_given_up
         for row in start:
             rows.busy[row] = 1
             self._running.add(row)
@@ -219,7 +221,9 @@ class Planner:
             if rows.busy[row] != 1 or takes <= _BRIEF:
                 continue
             if rows.place[row] == Place.GIVEN_UP:
-                stop += [row] if filled else []
+                # One of unknown size was begun for its head, which tells it.
+                told = rows.size[row] >= 0 or rows.on_disk[row] > 0
+                stop += [row] if filled and told else []
             elif rows.on_line[row]:
                 # Out of its turn, it goes on if everything before it can wait until it is through.
                 if self._board.timeline.slack_before(row, self._at) >= held + takes / POORER:
@@ -247,6 +251,8 @@ class Planner:
                 kept += 1
             elif kept < fewest(line, slots) and (row := board.pop_given_up()) is not None:
                 kept += 1
+            elif line.total is not None and (row := board.pop_unsized()) is not None:
+                pass
             else:
                 break
             start.append(row)
