@@ -50,10 +50,13 @@ class Trace:
     answer: float = 0.0  # seconds until a storage's answer begins, and tells the size
 
 
-def trace(seed: int, *, load: float, count: int | None = None, sizes_told: bool = True, drops: bool | None = None):
-    """A trace whose tightest deadline asks for `load` times what the line carries until then."""
+def trace(seed: int, *, load: float, most: float = 2.6, sizes_told: bool = True, drops: bool | None = None) -> Trace:
+    """A trace whose tightest deadline asks for `load` times what the line carries until then.
+
+    It has ten to 10 ** `most` films. `drops` says whether the line gets worse on the way; None leaves it to chance.
+    """
     rng = random.Random(seed)
-    count = count or round(10 ** rng.uniform(1, 2.6))
+    count = round(10 ** rng.uniform(1, most))
     rate = 10 ** rng.uniform(0, 2) * MB
     horizon = 10 ** rng.uniform(2.8, 4.5)  # seconds: ten minutes to nine hours
     steps = [(0.0, rate)]

@@ -33,7 +33,7 @@ class Board:
         self.timeline = Timeline(rows.deadline, rows.load)
         self.ordered = 0  # rows put off by a storage's order to an earlier pass
         self._prefer = prefer
-        self._inbox = array("i")  # kept rows that are not on the timeline yet
+        self._inbox: list[int] = []  # kept rows that are not on the timeline yet
         self._given_up = RowHeap(rows, Place.GIVEN_UP, rows.load.__getitem__)
         self._dying = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
         self._unasked = RowHeap(rows, Place.GIVEN_UP, rows.deadline.__getitem__)
@@ -55,7 +55,7 @@ class Board:
         rows = self.rows
         if rows.not_before[row] > at:
             rows.place[row] = Place.ORDERED if rows.ordered[row] else Place.LATER
-            self.ordered += rows.ordered[row]
+            self.ordered += bool(rows.ordered[row])
             (self._ordered if rows.ordered[row] else self._later).push(row)
         elif not rows.has_link[row] or rows.deadline[row] <= at:
             rows.place[row] = Place.ASKING
@@ -218,12 +218,12 @@ class Board:
 
     def _take_in(self) -> None:
         rows = self.rows
-        fresh = array("i")
+        fresh: list[int] = []
         for row in self._inbox:
             if rows.place[row] == Place.KEPT and not rows.on_line[row]:
                 rows.on_line[row] = True
                 fresh.append(row)
-        del self._inbox[:]
+        self._inbox.clear()
         if fresh:
             self.timeline.add(fresh)
 
@@ -262,7 +262,7 @@ class Board:
         barred = [row for row in given if self._yields.get(row, 0) >= MOST_YIELDS]
         free = [row for row in given if self._yields.get(row, 0) < MOST_YIELDS]
         if free:
-            everyone = in_order(chain(everyone, free), rows.deadline)
+            everyone = array("i", in_order(chain(everyone, free), rows.deadline))
         files = Files(rows.load, rows.deadline, rows.worth)
         late = late_ones(everyone, files, at, self._line, self._prefer)
         kept = array("i", (row for row in everyone if row not in late))

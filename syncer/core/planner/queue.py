@@ -8,7 +8,7 @@ from typing import Final
 
 from syncer.core.planner.board import Board
 from syncer.core.planner.rows import Place
-from syncer.core.planner.sharing import POORER, fewest, width
+from syncer.core.planner.sharing import fewest, width
 from syncer.core.planner.task import Outlook, Prefer, Task
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
@@ -16,6 +16,7 @@ from syncer.core.sizes import Sizes
 _BRIEF: Final = 0.2  # seconds: what ends so soon makes way for nothing
 _SOON: Final = 0.5  # seconds until a decision is looked at again, at the least
 _CALM: Final = 5.0  # and at the most, under pressure; twice that without
+_TAKEN: Final = 0.05  # the share of what those before it can spare that one out of its turn may take
 _LINK_LIFE: Final = 24 * 3600.0  # seconds
 _SHARE: Final = 4  # one start, or one slot, in so many is for entries that must ask for a link first
 
@@ -88,17 +89,22 @@ class Planner:
                 if rows.deadline[row] != end:
                     board.forgive(row)
             rows.deadline[row] = end
-            rows.has_link[row] = task.has_link
-            self._put_off(row, task.not_before)
-            rows.ordered[row] = task.ordered
             if task.size is not None:
                 rows.size[row] = task.size
-            rows.on_disk[row] = max(rows.on_disk[row], task.on_disk)
-            if rows.size[row] < 0 and not rows.on_disk[row]:
-                rows.load[row] = guess
+            if known or task.on_disk or not task.has_link or task.not_before is not None:
+                self._note(row, task)
             else:
-                board.weigh(row)
+                rows.load[row] = guess if task.size is None else task.size
             board.put(row, at)
+
+    def _note(self, row: int, task: Task) -> None:
+        """What few tasks have, and fewer changes."""
+        rows = self._rows
+        rows.has_link[row] = task.has_link
+        rows.ordered[row] = task.ordered
+        self._put_off(row, task.not_before)
+        rows.on_disk[row] = max(rows.on_disk[row], task.on_disk)
+        self._board.weigh(row)
 
     def renewed(self, job_id: str, deadline: datetime | None) -> None:
         """A relink gave a link that dies then: what was given up competes again."""
@@ -226,8 +232,8 @@ class Planner:
                 stop += [row] if filled and told else []
             elif rows.on_line[row]:
                 # Out of its turn, it goes on if everything before it can wait until it is through.
-                if self._board.timeline.slack_before(row, self._at) >= held + takes / POORER:
-                    held += takes / POORER
+                if self._board.timeline.slack_before(row, self._at) >= held + takes / _TAKEN:
+                    held += takes / _TAKEN
                 else:
                     stop.append(row)
         return stop
@@ -277,9 +283,7 @@ class Planner:
         return (moment - self._origin).total_seconds()
 
     def _put_off(self, row: int, moment: datetime | None) -> None:
-        self._rows.not_before.pop(row, None)
-        if moment is not None:
-            self._rows.not_before[row] = self._seconds(moment)
+        self._rows.not_before[row] = -math.inf if moment is None else self._seconds(moment)
 
     def _death(self, deadline: datetime | None) -> float:
         """Where nothing says when a link dies it is taken to live a day: so even such a one has its turn."""

@@ -31,6 +31,12 @@ class Few(dict[int, float]):
     def __missing__(self, row: int) -> float:
         return self._usual
 
+    def __setitem__(self, row: int, value: float) -> None:
+        if value != self._usual:
+            super().__setitem__(row, value)
+        elif row in self:
+            del self[row]
+
 
 class Rows:
     """Columns by row number; numbers are used again. Bytes, and seconds from the planner's origin."""
@@ -44,11 +50,11 @@ class Rows:
         self.size = array("d")  # of the whole file; -1: not known
         self.not_before = Few(-math.inf)
         self.place = bytearray()
-        self.busy = bytearray()  # running
-        self.has_link = bytearray()
-        self.ordered = bytearray()  # `not_before` is
         self.on_line = bytearray()  # on the timeline
-        self.asked = bytearray()  # named for a relink under the link it has
+        self.busy = Few(0)  # running; 2 once it was asked to make way
+        self.has_link = Few(1)
+        self.ordered = Few(0)  # `not_before` is
+        self.asked = Few(0)  # named for a relink under the link it has
         self._free: list[int] = []
 
     def __len__(self) -> int:
@@ -62,14 +68,15 @@ class Rows:
         if self._free:
             row = self._free.pop()
             self.id[row] = job_id
+            self.size[row] = -1.0
         else:
             row = len(self.id)
             self.id.append(job_id)
-            for column in (self.deadline, self.load, self.size):
-                column.append(0.0)
-            for flags in (self.place, self.busy, self.has_link, self.ordered, self.on_line, self.asked):
-                flags.append(0)
-        self.size[row] = -1.0
+            self.deadline.append(0.0)
+            self.load.append(0.0)
+            self.size.append(-1.0)
+            self.place.append(Place.FREE)
+            self.on_line.append(0)
         self.number[job_id] = row
         return row
 
@@ -81,9 +88,9 @@ class Rows:
         """The row's entry is no longer held."""
         del self.number[self.id[row]]
         self.id[row] = ""
-        self.place[row] = self.busy[row] = Place.FREE
-        self.on_disk.pop(row, None)
-        self.not_before.pop(row, None)
+        self.place[row] = Place.FREE
+        for few in (self.busy, self.has_link, self.ordered, self.asked, self.on_disk, self.not_before):
+            few.pop(row, None)
         self._free.append(row)
 
 

@@ -54,11 +54,11 @@ class Timeline:
 
     def add(self, rows: Iterable[int]) -> None:
         """Take rows in; cheaper for many at once."""
-        fresh_rows = array("i", rows)
-        if 2 * len(fresh_rows) > self._count:
-            self.rebuild(in_order(chain(self, fresh_rows), self._deadline), self._rate, self._alone)
+        new = list(rows)
+        if 2 * len(new) > self._count:
+            self.rebuild(in_order(chain(self, new), self._deadline), self._rate, self._alone)
             return
-        todo = sorted(fresh_rows, key=self._key, reverse=True)
+        todo = sorted(new, key=self._key, reverse=True)
         self._count += len(todo)
         while todo:
             place = min(bisect_left(self._ends, self._key(todo[-1])), max(0, len(self._blocks) - 1))
@@ -233,14 +233,10 @@ class Timeline:
         return _last_largest(self._blocks[found - self._width], self._load.__getitem__)
 
 
-def in_order(rows: Iterable[int], deadline: Sequence[float]) -> "array[int]":
-    """The rows by deadline, ties by number; where they are in order already, without taking room for it."""
-    held = array("i", rows)
-    last, before = -math.inf, -1
-    for row in held:
-        if deadline[row] < last or (deadline[row] == last and row < before):
-            return array("i", sorted(sorted(held), key=deadline.__getitem__))
-        last, before = deadline[row], row
+def in_order(rows: Iterable[int], deadline: Sequence[float]) -> list[int]:
+    """The rows by deadline, ties by number."""
+    held = sorted(rows)
+    held.sort(key=deadline.__getitem__)
     return held
 
 

@@ -1,0 +1,135 @@
+"""Runs the simulation at large, and writes docs/deadlines.md and its chart: `python -m tests.simulation`."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from simulation.engine import POLICIES, run
+from simulation.traces import optimum, spared, trace
+
+ROOT = Path(__file__).parents[2]
+MEASURED = 10.0
+"""Seconds a feasible trace must have to spare: what it takes to find out how fast the line is."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of trace. `loads` are taken in turn: 2.0 asks twice what the line carries."""
+
+    name: str
+    loads: tuple[float, ...]
+    count: int
+    most: float = 1.8
+    sizes_told: bool = True
+    drops: bool | None = False
+
+
+KINDS = (
+    Kind("feasible", (0.5, 0.8, 0.9, 0.95, 0.99), 10_000, drops=None),
+    Kind("feasible, up to 400 files", (0.9, 0.95, 0.99), 300, most=2.6, drops=None),
+    Kind("overloaded", (1.3, 2.0, 4.0), 1000),
+    Kind("overloaded, up to 400 files", (1.3, 2.0, 4.0), 200, most=2.6),
+    Kind("overloaded, sizes not told", (1.3, 2.0, 4.0), 1000, sizes_told=False, drops=None),
+    Kind("overloaded, the line drops unforeseen", (1.3, 2.0, 4.0), 1000, drops=True),
+)
+SEEN = 200
+"""Traces of each kind that the other policies are tried on."""
+
+
+def shares(kind: Kind, seed: int, policies=("syncer",)) -> dict[str, float] | None:
+    """What each policy saved of the optimum; None for a trace that is not of the kind."""
+    one = trace(
+        seed, load=kind.loads[seed % len(kind.loads)], most=kind.most, sizes_told=kind.sizes_told, drops=kind.drops
+    )
+    feasible = kind.name.startswith("feasible")
+    if feasible and spared(one) < MEASURED:
+        return None
+    best = len(one.films) if feasible else optimum(one)
+    return {name: len(run(one, POLICIES[name](one))) / best for name in policies}
+
+
+def measure(kind: Kind, pool, scale: float) -> dict[str, list[float]]:
+    """The shares of so many traces, by policy; the other policies on the first of them."""
+    found: dict[str, list[float]] = {name: [] for name in POLICIES}
+    count, seed = max(20, round(kind.count * scale)), 0
+    while len(found["syncer"]) < count:
+        few = len(found["syncer"]) < SEEN
+        batch = range(seed, seed + 100)
+        work = partial(shares, kind, policies=tuple(POLICIES) if few else ("syncer",))
+        for result in pool.map(work, batch, chunksize=10):
+            for name, share in (result or {}).items():
+                found[name].append(share)
+        seed += 100
+    return {name: values[: count if name == "syncer" else SEEN] for name, values in found.items()}
+
+
+def table(results) -> list[str]:
+    head = "| | traces | " + " | ".join(POLICIES) + " | syncer at worst | traces in which syncer lost any |"
+    lines = [head, "|---" * (len(POLICIES) + 4) + "|"]
+    for kind, found in results:
+        ours = found["syncer"]
+        lost = str(sum(share < 1 for share in ours)) if kind.name.startswith("feasible") else ""
+        means = " | ".join(f"{100 * sum(v) / len(v):.1f} %" for v in found.values())
+        lines.append(f"| {kind.name} | {len(ours):,} | {means} | {100 * min(ours):.1f} % | {lost} |")
+    return lines
+
+
+def chart(results, path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415 - only the report draws
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(figsize=(11, 5))
+    width = 0.8 / len(POLICIES)
+    for at, name in enumerate(POLICIES):
+        means = [100 * sum(found[name]) / len(found[name]) for _, found in results]
+        axes.bar([n + at * width for n in range(len(results))], means, width, label=name)
+    axes.set_xticks(
+        [n + 0.4 - width / 2 for n in range(len(results))], [kind.name.replace(", ", ",\n") for kind, _ in results]
+    )
+    axes.set_ylabel("files saved, % of the optimum")
+    axes.set_ylim(0, 105)
+    axes.legend(ncols=len(POLICIES), loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def million(counts=(10_000, 100_000, 1_000_000)) -> list[str]:
+    lines = ["| due | planned in | memory | each further file |", "|---|---|---|---|"]
+    for count in counts:
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("million.py")), str(count)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        got = json.loads(done.stdout)
+        lines.append(f"| {count:,} | {got['seconds']:.2f} s | {got['megabytes']:.0f} MB | {1e6 * got['each']:.0f} µs |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the traces to run; 1.0 takes half an hour")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of deadlines.md and deadlines.png")
+    options = parser.parse_args()
+    results = []
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for kind in KINDS:
+            results.append((kind, measure(kind, pool, options.scale)))
+            sys.stdout.write(f"{table(results)[-1]}\n")
+            sys.stdout.flush()
+    chart(results, options.out / "deadlines.png")
+    page = options.out / "deadlines.md"
+    text = page.read_text(encoding="utf-8")
+    for label, lines in (("policies", table(results)), ("million", million())):
+        head, rest = text.split(f"<!-- {label} -->\n", 1)
+        text = "\n".join([f"{head}<!-- {label} -->", *lines, f"<!-- end -->{rest.split('<!-- end -->', 1)[1]}"])
+    page.write_text(text, encoding="utf-8")
