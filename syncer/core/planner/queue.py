@@ -174,9 +174,7 @@ class Planner:
         stop = self._to_stop(chosen, line, slots)
         start = self._to_start(chosen, line, slots)
         pressed = wide < len(first) or bool(stop) or self._board.has_given_up
-        for row in start:
-            rows.busy[row] = 1
-            self._running.add(row)
+        self._running.update(start)
         for row in stop:
             rows.busy[row] = 2  # and is not asked twice
         spare = [] if pressed else [row for row in heads if not rows.busy[row]][:ahead]
@@ -261,6 +259,7 @@ class Planner:
                 pass
             else:
                 break
+            rows.busy[row] = 1
             start.append(row)
         return start
 
