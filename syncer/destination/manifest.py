@@ -1,5 +1,6 @@
 """The destination's own list of what it holds: `DEST/.syncer/manifest.jsonl`, one line a published file."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import aiofiles
 
 from syncer.core.model import StoredFile
 from syncer.core.naming import PRIVATE
+from syncer.destination.lastlines import LastLines
 from syncer.destination.marker import Site
 from syncer.destination.publish import split
 from syncer.destination.system import NEVER_FOLLOW, closing, sync_folder, translated, write_all
@@ -23,10 +25,12 @@ from syncer.destination.system import NEVER_FOLLOW, closing, sync_folder, transl
 MANIFEST = "manifest.jsonl"
 _DRAFT = f"{MANIFEST}.tmp"
 
-LONGEST = 16 * 1024 * 1024
+LONGEST = 1024 * 1024
 """Bytes of a line that are taken into memory; a longer one is none that syncer wrote."""
 
 _HUNK = 256 * 1024  # bytes read in one go
+_BATCH = 500  # lines looked up in one go
+_NAME = 50_000  # characters of a name that are written down: in any script far below LONGEST
 _LARGEST = 2**63 - 1  # bytes of a file, as far as any file system counts
 
 
@@ -109,19 +113,35 @@ async def read_manifest(
     """The last line of every id, in the order of the file; torn and foreign lines are passed over.
 
     `damaged` hears the number of each line that is passed over, from 1. A missing file has no lines. The file is read
-    twice, and memory grows by about a hundred bytes an id. Raises DestinationError where it cannot be read.
+    twice, in bounded memory. Raises DestinationError where it cannot be read.
     """
-    last: dict[bytes, int] = {}
+    with LastLines() as last:
+        async with aclosing(_batched(path, damaged)) as batches:
+            async for batch in batches:
+                await asyncio.to_thread(last.note, [(_key(line.id), number) for number, line in batch])
+        async with aclosing(_batched(path, lambda _: None)) as batches:
+            async for batch in batches:
+                keys = [(_key(line.id), number) for number, line in batch]
+                are_last = await asyncio.to_thread(last.are_last, keys)
+                for (_, line), is_last in zip(batch, are_last, strict=True):
+                    if is_last:
+                        yield line
+
+
+async def _batched(path: Path, damaged: Callable[[int], None]) -> AsyncGenerator[list[tuple[int, ManifestLine]], None]:
+    """The lines that can be read with their numbers, some at a time."""
+    batch: list[tuple[int, ManifestLine]] = []
     async with aclosing(_numbered(path)) as lines:
         async for number, line in lines:
-            if line is not None:
-                last[_key(line.id)] = number
-            else:
+            if line is None:
                 damaged(number)
-    async with aclosing(_numbered(path)) as lines:
-        async for number, line in lines:
-            if line is not None and last.get(_key(line.id)) == number:
-                yield line
+                continue
+            batch.append((number, line))
+            if len(batch) >= _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
 
 
 async def _numbered(path: Path) -> AsyncGenerator[tuple[int, ManifestLine | None], None]:
@@ -177,7 +197,7 @@ def _written(line: ManifestLine) -> bytes:
     file = line.file
     said = {
         "id": line.id,
-        "name": line.name,
+        "name": line.name[:_NAME] if line.name is not None else None,
         "path": file.path,
         "size": file.size,
         "sha256": file.sha256,

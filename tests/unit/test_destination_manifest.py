@@ -215,3 +215,17 @@ async def test_a_manifest_that_is_a_link_is_not_written_through(site, tmp_path):
     with pytest.raises(DestinationRefused):
         append(site, line("a"))
     assert victim.read_bytes() == b""
+
+
+async def test_a_name_without_end_is_cut_and_its_line_can_be_read(site):
+    append(site, line("a", name="\U0001f600" * 2_000_000), line("b"))
+    a, b = await read(site)
+    assert (a.id, b) == ("a", line("b"))
+    assert a.name == "\U0001f600" * 50_000
+    assert manifest_of(site.root).stat().st_size < 1024 * 1024
+
+
+async def test_the_last_of_many_lines_counts_and_each_id_once(site):
+    append(site, *(line(str(n % 700), size=n) for n in range(2000)))
+    found = {each.id: each.file.size for each in await read(site)}
+    assert found == {str(n % 700): n for n in range(2000)}
