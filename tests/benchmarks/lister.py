@@ -37,8 +37,15 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: links do not belong into a log."""
 
 
+class Server(ThreadingHTTPServer):
+    """Does not speak of clients that hang up: they do, when they have what they want."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 def main() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.list_fd = os.open(Path(sys.argv[1]), os.O_RDONLY)  # type: ignore[attr-defined]
     sys.stdout.write(f"{server.server_port}\n")
