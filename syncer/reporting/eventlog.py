@@ -20,9 +20,10 @@ from syncer.core.events import (
     PassEnded,
     PassStarted,
     SettingsReread,
+    Standing,
 )
 from syncer.core.report import Report
-from syncer.reporting.lines import line_of
+from syncer.reporting.lines import line_of, standing_of
 from syncer.reporting.log import EVENTS
 
 
@@ -74,7 +75,7 @@ def _level(event: Event) -> int:
             return logging.WARNING
         case PassEnded(exit_code=code) if code:
             return logging.WARNING
-        case FetchStarted() | PageListed():
+        case FetchStarted() | PageListed() | Standing():
             return logging.DEBUG
         case _:
             return logging.INFO
@@ -110,5 +111,7 @@ def _plainly(event: Event) -> str:
             return f"fetching {name}"
         case PageListed(index=index, jobs=jobs):
             return f"page {index} listed, {jobs} jobs so far"
+        case Standing():
+            return standing_of(event)
         case _:
             return _name(event).replace("_", " ")

@@ -1,12 +1,15 @@
 """`syncer plan`: its figures are the sandbox's own, and asking for them costs no more than it says."""
 
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from helpers.site import jobs
 
+from syncer.cli.plan import plan_command
 from syncer.sandbox.faults import Kind, Op, When
 from syncer.sandbox.faults_wire import Status
 from syncer.sandbox.model import LinkForm, LinkOrigin, LinkRules, Rules, SandboxJob
@@ -29,17 +32,32 @@ def lot(*hours, size=2 * MIB):
     ]
 
 
+@pytest.fixture(autouse=True)
+def _own_log():
+    """The command sets up logging; the tests after these have it as it was."""
+    root, ours = logging.getLogger(), logging.getLogger("syncer")
+    handlers, level = root.handlers[:], ours.level
+    yield
+    root.handlers[:] = handlers
+    ours.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def plan(here, *argv):
+    """The command in this process: its exit code is 0, and this is its output."""
+    done = CliRunner().invoke(plan_command, [str(here.dest), *argv], env=here.environ(), standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, 0), done.stderr
+    return done.stdout
+
+
 def planned(here, *argv):
-    done = here.command("plan", here.dest, "--json", *argv)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(plan(here, "--json", *argv))
 
 
 def told(here, *argv):
-    done = here.command("plan", here.dest, *argv)
-    assert done.returncode == 0, done.stderr
-    assert all(len(line) <= 100 for line in done.stdout.splitlines())
-    return done.stdout
+    text = plan(here, *argv)
+    assert all(len(line) <= 100 for line in text.splitlines())
+    return text
 
 
 def test_probing_costs_one_request_of_one_byte_a_file_and_writes_nothing(site):
