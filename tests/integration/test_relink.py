@@ -103,7 +103,9 @@ async def test_a_link_that_would_die_before_its_transfer_ends_is_renewed_before_
     told = Told(then)
     report = await timed_pass(here, told, workers=1)
     assert (report.exit_code, report.jobs.stored, report.transfer.relinked) == (0, 4, 3)
-    assert statuses(here) == [200] * 4
+    # No refusal; what is no whole file is the byte that a size costs, for links press here.
+    assert [seen.status for seen in here.storage_requests() if seen.range is None] == [200] * 4
+    assert set(statuses(here)) <= {200, 206}
     await here.check_whole()
 
 
