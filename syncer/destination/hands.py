@@ -29,7 +29,7 @@ class Hands:
         self._closed = False
 
     async def do(self, call: Callable[..., T], *args: object) -> T:
-        """`call(*args)` in a thread. When cancelled meanwhile, wait for it to end first.
+        """`call(*args)` in a thread. When cancelled meanwhile, however often, wait for it to end first.
 
         A thread cannot be stopped; whoever went on while it still writes would let two hands at one file.
         """
@@ -41,7 +41,9 @@ class Hands:
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
-            await asyncio.wait([job])
+            while not job.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([job])
             if not job.cancelled():
                 job.exception()  # heard: the cancelling counts
             raise
