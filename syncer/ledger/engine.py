@@ -67,6 +67,8 @@ def place_of(location: str | Path) -> Place:
         url = sa.make_url(text)
     except ArgumentError:
         raise UsageError("The ledger's URL cannot be read.", hint="Give a file path or a SQLAlchemy URL.") from None
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")  # the driver of the extra `postgres`
     if url.get_backend_name() == "postgresql":
         return Place(url, None)
     if url.get_backend_name() != "sqlite":

@@ -1,11 +1,12 @@
 """What every Ledger does: one suite for the real one, and for the fake that other parts are tested with."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fakes.ledger import FakeLedger, Store
+from helpers.postgres import cluster
 
 from syncer.core.errors import LedgerHeld, StaleClaim
 from syncer.core.model import (
@@ -40,14 +41,24 @@ DONE, PROCESSING, ERROR = RemoteStatus.DONE, RemoteStatus.PROCESSING, RemoteStat
 Open = Callable[[], Awaitable[Ledger]]
 
 
-@pytest.fixture(params=["fake", "sql"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """Empty databases on a real PostgreSQL."""
+    with cluster() as database:
+        yield database
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgres"])
 async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
     """Another handle on the same ledger, as another process would have it."""
     handles: list[Ledger] = []
     store = Store()
+    place: str | Path = tmp_path / "ledger.db"
+    if request.param == "postgres":
+        place = request.getfixturevalue("postgres")()
 
     async def open_one() -> Ledger:
-        handle = FakeLedger(store) if request.param == "fake" else await open_ledger(tmp_path / "ledger.db")
+        handle = FakeLedger(store) if request.param == "fake" else await open_ledger(place)
         handles.append(handle)
         return handle
 

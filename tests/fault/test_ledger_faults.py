@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from helpers.mounted import ailing, tmpfs
+from helpers.postgres import cluster
 from helpers.site import CREATED, jobs
 from helpers.zygote import zygote
 
@@ -163,15 +164,34 @@ NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 LEASE = timedelta(minutes=10)
 
 
-async def unlocked(path):
+@pytest.fixture(params=["sqlite", "postgres"])
+def shared(request, tmp_path):
+    """Where two hosts find one ledger."""
+    if request.param == "sqlite":
+        yield tmp_path / "ledger.db"
+        return
+    with cluster() as database:
+        yield database()
+
+
+async def unlocked(place):
     """A handle without the lock, as another host has it: there only leases keep two passes apart."""
-    ledger = await open_ledger(path)
+    ledger = await open_ledger(place)
     ledger._lock = PassLock(None)
     return ledger
 
 
-async def test_two_hosts_the_lease_keeps_them_apart_and_a_dead_ones_claims_pass_on(tmp_path):
-    path = tmp_path / "ledger.db"
+async def test_a_whole_pass_with_its_ledger_in_postgresql(site):
+    with cluster() as database:
+        here = site(jobs(3, size=1000), ledger=database())
+        assert (await here.sync()).exit_code == 0
+        assert sorted(here.manifest()) == ["job-000", "job-001", "job-002"]
+        again = await here.sync()
+        assert (again.exit_code, again.jobs.stored, again.transfer.fetched) == (0, 3, 0)
+
+
+async def test_two_hosts_the_lease_keeps_them_apart_and_a_dead_ones_claims_pass_on(shared):
+    path = shared
     link = Link("https://storage.example/v", NOW + timedelta(days=1))
     job = Job("a", "A.mp4", RemoteStatus.DONE, NOW, link)
     one, two = await unlocked(path), await unlocked(path)

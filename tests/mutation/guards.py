@@ -29,6 +29,7 @@ def mutated(guard: Guard, text: str) -> str:
 BAD = "fault/test_storage_faults.py::test_a_bad_answer"
 REST = "fault/test_storage_faults.py::test_a_bad_answer_to_a_request_for_the_rest"
 STORAGE = "fault/test_storage_faults.py::"
+DISK = "fault/test_destination_faults.py::"
 
 GUARDS = (
     # What is asked for.
@@ -462,5 +463,34 @@ GUARDS = (
         "    while not flight.done():\n        with contextlib.suppress(asyncio.CancelledError):\n",
         "    if not flight.done():\n        with contextlib.suppress(asyncio.CancelledError):\n",
         ("unit/test_transfer_transport.py::test_cancelled_again_and_again_it_still_waits_for_the_thread",),
+    ),
+    # Disks, and what they forget.
+    Guard(
+        "free space: what would not fit is not begun",
+        "destination/partial.py",
+        "            await self._hands.do(self._hold_room, size)\n",
+        "            pass\n",
+        (f"{DISK}test_what_would_go_below_the_floor_is_not_begun_and_the_rest_comes",),
+    ),
+    Guard(
+        "free space: a body of unsaid length",
+        "destination/partial.py",
+        "            self._room.take(self._name, len(view), self._fd)\n",
+        "",
+        (f"{DISK}test_an_endless_body_stops_at_the_floor_and_gives_the_room_back",),
+    ),
+    Guard(
+        "lines that a power cut took from the manifest",
+        "runner/one_pass.py",
+        "            await relist(parts)\n",
+        "",
+        ("fault/test_kills.py::test_a_power_cut_at_any_moment_heals",),
+    ),
+    Guard(
+        "WAL on local disks alone",
+        "core/mounts.py",
+        'return "delete" if found is not None and found.is_network else "wal"',
+        'return "wal"',
+        ("fault/test_ledger_faults.py::test_a_ledger_on_a_network_file_system_is_warned_of_and_does_without_wal",),
     ),
 )
