@@ -17,23 +17,31 @@ from syncer.sandbox.scenarios import HEALTHY, Scenario
 SIZES = (300_000, 3_000_000, 9_000_000, 20_000_000)
 RATE = 8_000_000  # bytes a second and file: a kill meets bodies in all their stages
 
-STEADY = settings(
-    max_examples=1,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
+MOMENTS = st.one_of(
+    st.tuples(st.just("request"), st.integers(0, 1500)),
+    st.tuples(st.just("request"), st.integers(0, 300)),
+    st.tuples(st.just("start"), st.integers(0, 3000)),
 )
-MOMENTS = st.tuples(st.booleans(), st.floats(0.0, 1.0))
-"""When to kill: counted from the start of the command, or from its first request to the storage; seconds."""
+"""When to kill: milliseconds from a command's first request to the storage, or from its start."""
+
+
+def steady(times):
+    """So many examples, the same in each run."""
+    return settings(
+        max_examples=times,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 class Killer:
     """Starts passes and kills them; there is always something to fetch."""
 
     def __init__(self, here):
-        self.here, self.made, self.killed, self.ended = here, 0, 0, 0
+        self.here, self.made, self.killed, self.ended, self.begun = here, 0, 0, 0, 0
 
     def supply(self):
         """As many jobs open as a pass can bring in the time it is given."""
@@ -43,16 +51,17 @@ class Killer:
             self.here.sandbox.add(SandboxJob(f"film-{self.made:04}", "Film.mp4", size=size, created_at=CREATED))
             self.made += 1
 
-    def kill(self, after_request, seconds):
+    def kill(self, after, milliseconds):
         """One pass, killed at its moment; False where it was over by then."""
         self.supply()
         before = len(self.here.storage_requests())
         process = self.here.start("run", self.here.dest, "-q", "--workers", "4")
-        if after_request:
+        if after == "request":
             self.here.until(lambda: len(self.here.storage_requests()) > before or process.poll() is not None, 60)
-        threading.Event().wait(seconds)
+        threading.Event().wait(milliseconds / 1000)
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        self.begun += any(path.stat().st_size for path in self.here.partials())
         self.killed += process.returncode == -signal.SIGKILL
         self.ended += process.returncode != -signal.SIGKILL
 
@@ -62,11 +71,10 @@ async def kill_many(site, times):
     here = site([], Scenario("paced", "", Rules(), (), (Slow(rate=RATE),)))
     killer, begun = Killer(here), time.monotonic()
 
-    @STEADY
-    @given(st.lists(MOMENTS, min_size=times, max_size=times))
-    def schedule(moments):
-        for moment in moments:
-            killer.kill(*moment)
+    @steady(times)
+    @given(MOMENTS)
+    def schedule(moment):
+        killer.kill(*moment)
 
     schedule()
     here.sandbox.set_scenario(HEALTHY)
@@ -77,6 +85,7 @@ async def kill_many(site, times):
     stored = sum(entry.stored.size for entry in (await here.entries("stored")).values())
     return {
         "kills": killer.killed,
+        "of these with a file half fetched": killer.begun,
         "passes that ended before": killer.ended,
         "files": killer.made,
         "bytes stored": stored,
@@ -91,8 +100,9 @@ async def kill_many(site, times):
 
 @pytest.mark.timeout(600)
 async def test_kills_at_random_moments_heal(site):
-    figures = await kill_many(site, 5)
+    figures = await kill_many(site, 6)
     assert figures["kills"] >= 3
+    assert figures["of these with a file half fetched"] >= 2
     assert figures["partials left"] == 0
 
 
@@ -100,9 +110,10 @@ async def test_kills_at_random_moments_heal(site):
 @pytest.mark.timeout(7200)
 async def test_two_hundred_kills_at_random_moments_heal(site):
     """The figures go to standard output, which `pytest -s` shows."""
-    figures = await kill_many(site, 215)
+    figures = await kill_many(site, 220)
     text = json.dumps(figures, indent=2)
     print(text)  # noqa: T201 - the point of it
     assert figures["kills"] >= 200
+    assert figures["of these with a file half fetched"] >= 100
     assert figures["partials left"] == 0
     assert figures["served over stored"] < 1.25
