@@ -26,7 +26,7 @@ def remembered_rate(passes: Iterable[tuple[int, float]]) -> float | None:
 
 
 class Due:
-    """What is due, as far as a forecast goes by it: a few bytes a file, so that a million fit into memory."""
+    """What is due, as far as a forecast goes by it: of each file little more than its id."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
