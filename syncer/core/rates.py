@@ -41,13 +41,21 @@ class _Sum:
         return self.bytes / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class _Was:
+    """What a level carried before a sample that was far off, and to which side that was."""
+
+    rate: float
+    less: bool
+
+
 @dataclass(slots=True)
 class _Level:
     """What was carried while so many transfers ran: all of it, fading, and the sample being taken."""
 
     all: _Sum = field(default_factory=_Sum)
     sample: _Sum = field(default_factory=_Sum)
-    off: float = 0.0  # by what factor the last sample was off, if it was far off
+    was: _Was | None = None  # if the last sample was far off
 
 
 class Rates:
@@ -114,14 +122,26 @@ class Rates:
         off = taken.rate - self._mean
         self._mean += share * off
         self._square = (1.0 - share) * (self._square + share * off * off)
-        before = level.off
-        level.off = taken.rate / level.all.rate if level.all.rate else 0.0
-        if level.off < 1.0 - _CHANGED > before > 0.0 or level.off > 1.0 + _CHANGED < before:
-            self._scale(level.off)
-            level.off = 0.0
+        self._look_for_change(level, taken)
+
+    def _look_for_change(self, level: _Level, taken: _Sum) -> None:
+        """Two samples in a row far from what the level carried before them, to the same side, tell of another line."""
+        was, level.was = level.was, None
+        if was is not None and _is_off(taken.rate, was.rate) and (taken.rate < was.rate) == was.less:
+            self._scale(taken.rate / was.rate)
+            level.all.bytes = taken.rate * level.all.seconds
+            return
+        earlier = level.all.seconds - taken.seconds
+        rate = (level.all.bytes - taken.bytes) / earlier if earlier > 0.5 else 0.0
+        if rate > 0.0 and _is_off(taken.rate, rate):
+            level.was = _Was(rate, less=taken.rate < rate)
 
     def _scale(self, factor: float, *, seconds: bool = False) -> None:
         for level in self._levels.values():
             level.all.bytes *= factor
             if seconds:
                 level.all.seconds *= factor
+
+
+def _is_off(rate: float, from_rate: float) -> bool:
+    return abs(rate / from_rate - 1.0) > _CHANGED

@@ -1,0 +1,99 @@
+"""How the line is measured, and how sizes are judged that nobody told."""
+
+import pytest
+
+from syncer.core.planner.sharing import fewest, in_time, width
+from syncer.core.rates import Line, Rates
+from syncer.core.sizes import Sizes
+
+
+def work(rates, start, seconds, count, rate):
+    """So many transfers bring `rate` bytes a second together, told twice a second."""
+    rates.running(start, count)
+    for step in range(1, round(2 * seconds) + 1):
+        rates.arrived(start + step / 2, round(rate / 2))
+    return start + seconds
+
+
+def test_nothing_is_known_before_something_was_measured():
+    rates = Rates()
+    assert rates.line() == Line()
+    work(rates, 0.0, 1.0, 4, 1000)
+    assert rates.line().total is None
+
+
+def test_the_line_is_what_all_transfers_bring_together():
+    rates = Rates()
+    work(rates, 0.0, 20.0, 4, 1000)
+    line = rates.line()
+    assert line.total == pytest.approx(1000)
+    assert line.spread == pytest.approx(0)
+    # Nobody has tried fewer: one might do as well, and half are what to try.
+    assert (line.connection, line.lanes) == (pytest.approx(1000), 2)
+
+
+def test_fewer_are_known_to_be_enough_once_they_were_tried():
+    rates = Rates()
+    at = work(rates, 0.0, 20.0, 4, 1000)
+    at = work(rates, at, 5.0, 2, 1000)
+    work(rates, at, 5.0, 1, 1000)
+    assert rates.line().lanes == 1
+
+
+def test_fewer_are_known_not_to_be_enough():
+    rates = Rates()
+    at = work(rates, 0.0, 20.0, 4, 1000)
+    at = work(rates, at, 5.0, 2, 500)
+    assert (rates.line().lanes, rates.line().connection) == (3, pytest.approx(1000 / 3))
+    work(rates, at, 5.0, 3, 750)
+    line = rates.line()
+    assert (line.lanes, line.connection) == (4, pytest.approx(250))
+    assert line.total == pytest.approx(1000)
+
+
+def test_a_line_that_drops_is_told_from_a_level_that_is_too_low():
+    rates = Rates()
+    at = work(rates, 0.0, 60.0, 8, 1000)
+    at = work(rates, at, 5.0, 2, 1000)
+    assert rates.line().lanes == 1
+    work(rates, at, 6.0, 2, 400)
+    line = rates.line()
+    assert line.total == pytest.approx(400, rel=0.05)
+    assert line.lanes == 1
+    assert line.spread > 100
+
+
+def test_idle_time_is_no_slowness():
+    rates = Rates()
+    at = work(rates, 0.0, 10.0, 1, 1000)
+    rates.running(at, 0)
+    work(rates, at + 3600, 10.0, 1, 1000)
+    assert rates.line().total == pytest.approx(1000)
+
+
+def test_fewer_run_at_once_where_sharing_would_make_one_late():
+    line = Line(100.0, 100.0)
+    assert width([100, 100, 100, 100], [100, 100, 100, 100], line, 4) == 4
+    assert width([100, 100, 100, 100], [3.1, 7, 10, 13], line, 4) == 1
+    assert width([100] * 4, [3.1] * 4, Line(100.0, 25.0, lanes=4), 4) == 4
+    assert width([100] * 4, [1.0] * 4, Line(), 3) == 3
+    assert (fewest(Line(), 7), fewest(line, 7), fewest(Line(100.0, 10.0, lanes=10), 7)) == (7, 1, 7)
+
+
+def test_sharing_is_even_and_the_one_that_lacks_least_ends_first():
+    # A line of 30 counts as one of 10 here: 10 bytes are through after 2 s, the other 10 a second later.
+    assert in_time([10, 20], [2.0, 3.0], Line(30.0))
+    assert not in_time([10, 20], [1.9, 3.0], Line(30.0))
+    assert not in_time([10, 20], [2.0, 2.9], Line(30.0))
+    assert not in_time([20], [3.0], Line(30.0, 15.0))
+
+
+def test_sizes_are_judged_by_those_that_were_seen():
+    sizes = Sizes([10, 1000, 1000, 100_000])
+    assert sizes.seen == 4
+    assert sizes.expected() == pytest.approx(102_010 / 4)
+    assert sizes.expected(arrived=500) == pytest.approx(102_000 / 3)
+    assert sizes.expected(arrived=50_000) == 100_000
+    assert sizes.expected(arrived=200_000) == 400_000
+    assert [sizes.quantile(share) for share in (0.0, 0.25, 0.5, 1.0)] == [10, 10, 1000, 100_000]
+    assert Sizes().expected() == Sizes().quantile(0.5) > 0
