@@ -83,7 +83,8 @@ class Planner:
         for task in tasks:
             known = task.id in rows.number
             row = rows.take(task.id)
-            end = self._death(task.deadline)
+            # Without a link it waits its turn to ask for one from now on.
+            end = self._death(task.deadline) if task.has_link else at
             if known:
                 board.lift(row)
                 if rows.deadline[row] != end:
@@ -266,7 +267,7 @@ class Planner:
     def _look_again(self, line: Line, pressed: bool) -> float | None:  # noqa: FBT001 - what it is follows from its name
         moment = self._board.next_moment(ordered=True)
         soonest = math.inf if moment is None else max(0.0, moment - self._at)
-        if self._running and len(self._rows) > len(self._running):
+        if self._running and len(self._rows) > 1:
             # The nearer the first deadline, the sooner.
             first = self._board.timeline.first(1)
             left = 0.01 * (self._rows.deadline[first[0]] - self._at) if first else 0.0
