@@ -185,6 +185,7 @@ def test_a_damaged_marker_does_not_lock_the_owner_out(filled):
     assert next_pass(filled) == 0
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_in_the_middle_it_binds_nothing_and_goes_on_later(site, number):
     here = fill(site(jobs(2, size=SIZE)))
@@ -200,10 +201,12 @@ def test_stopped_in_the_middle_it_binds_nothing_and_goes_on_later(site, number):
         file.write(text)
     process = here.start("adopt", here.dest, "--json")
     try:
-        here.until(lambda: len(json.loads(invoke(here, "list", "--json").stdout or "[]")) == 2, seconds=60)
-    finally:
+        here.until(lambda: len(json.loads(invoke(here, "list", "--json").stdout or "[]")) == 2, seconds=150)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
+    finally:
+        process.kill()
+        process.communicate()
     assert (process.returncode, json.loads(out)["complete"]) == (128 + number, False), err
     assert "Traceback" not in err
     assert (here.dest / ".syncer/destination.json").read_bytes() == marker

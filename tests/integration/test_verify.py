@@ -229,6 +229,7 @@ def test_a_manifest_that_is_not_what_it_should_be_is_written_anew(filled, harm):
     assert verify(filled, "--sample", "1/7")["manifest_rewritten"] is False
 
 
+@pytest.mark.timeout(400)
 def test_a_signal_ends_it_cleanly_and_what_was_read_counts(site):
     here = site(jobs(2, size=1000))
     assert invoke(here, "run", here.dest, "--quiet").returncode == 0
@@ -239,10 +240,12 @@ def test_a_signal_ends_it_cleanly_and_what_was_read_counts(site):
     ledger.close()
     process = here.start("verify", "--json", "--workers", 2)
     try:
-        here.until(lambda: json.loads(invoke(here, "list", "--json").stdout)[0]["verified_at"], seconds=60)
-    finally:
+        here.until(lambda: json.loads(invoke(here, "list", "--json").stdout)[0]["verified_at"], seconds=150)
         process.terminate()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 143, err
     value = json.loads(out)
     assert (value["complete"], value["files"]) == (False, 1)
