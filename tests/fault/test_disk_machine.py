@@ -148,7 +148,7 @@ def run(machine, examples, steps):
 
 @pytest.mark.timeout(600)
 def test_whatever_a_pass_meets_the_next_ones_heal(machine):
-    run(machine, 6, 8)
+    run(machine, 4, 8)
 
 
 @pytest.mark.long

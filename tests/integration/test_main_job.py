@@ -13,7 +13,17 @@ from syncer.sandbox.faults_api import Malformed, NoLink
 from syncer.sandbox.faults_storage import Changed, WrongRange
 from syncer.sandbox.faults_wire import Cut, ErrorPage, PageForm, Slow, Stall, Status
 from syncer.sandbox.fixtures import hostile_jobs
-from syncer.sandbox.model import EntryRules, JobStatus, LinkOrigin, LinkRules, PageRules, Rules, SandboxJob
+from syncer.sandbox.model import (
+    ChecksumForm,
+    EntryRules,
+    JobStatus,
+    LinkOrigin,
+    LinkRules,
+    PageRules,
+    Rules,
+    SandboxJob,
+    ValidatorForm,
+)
 from syncer.sandbox.scenarios import HEALTHY, SCENARIOS, Scenario
 
 ONCE = When(first=1)
@@ -155,7 +165,10 @@ async def test_a_cut_transfer_goes_on_where_it_stopped(site):
 @pytest.mark.parametrize("rule", ["none", "weak"])
 async def test_without_validators_changed_content_is_found_by_its_bytes(site, rule):
     scenario = faulty(Cut(when=ONCE), Changed(when=When(ranged=True, first=1)))
-    rules = replace(HEALTHY.rules, storage=replace(HEALTHY.rules.storage, validators=rule, checksum="none"))
+    rules = replace(
+        HEALTHY.rules,
+        storage=replace(HEALTHY.rules.storage, validators=ValidatorForm(rule), checksum=ChecksumForm.NONE),
+    )
     here = site(jobs(1, size=3_000_000), replace(scenario, rules=rules))
     report = await here.sync()
     assert (report.exit_code, report.transfer.restarted + report.transfer.retries) == (0, 2)
