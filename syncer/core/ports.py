@@ -324,7 +324,7 @@ class Inventory(Protocol):
         ...
 
     def hold(self) -> AbstractAsyncContextManager[None]:
-        """Keep passes away meanwhile. Raises LedgerHeld."""
+        """Keep passes away meanwhile: they are refused, or wait. Raises LedgerHeld."""
         ...
 
 

@@ -254,21 +254,30 @@ class SqlLedger:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        await self._call(self._take)
+        fence = await self._call(self._take)
         try:
             yield
         finally:
-            await self._call(self._lock.release)
+            await self._call(self._give_back, fence)
 
-    def _take(self) -> None:
+    def _take(self) -> sa.Connection | None:
+        """The lock; on a server a transaction that whoever begins a pass waits for."""
         self._lock.acquire()
+        fence = None
         try:
             if not self._lock.exclusive:
-                with self._engine.begin() as connection:
-                    passes.refuse_while_held(connection, datetime.now(UTC))
+                fence = self._engine.connect()
+                fence.begin()
+                passes.refuse_while_held(fence, datetime.now(UTC))
         except BaseException:
-            self._lock.release()
+            self._give_back(fence)
             raise
+        return fence
+
+    def _give_back(self, fence: sa.Connection | None) -> None:
+        if fence is not None:
+            fence.close()
+        self._lock.release()
 
     # --- copies ---
 
