@@ -57,6 +57,11 @@ class _Level:
     sample: _Sum = field(default_factory=_Sum)
     was: _Was | None = None  # if the last sample was far off
 
+    @property
+    def rate(self) -> float:
+        """A sample that was far off does not count before a second one confirms it."""
+        return self.all.rate if self.was is None else self.was.rate
+
 
 class Rates:
     """Measures a line from the bytes that arrive and the number of transfers at work; moments in seconds.
@@ -91,7 +96,7 @@ class Rates:
 
     def line(self) -> Line:
         """The line as measured so far."""
-        known = {n: level.all.rate for n, level in self._levels.items() if level.all.seconds >= ENOUGH}
+        known = {n: level.rate for n, level in self._levels.items() if level.all.seconds >= ENOUGH}
         best = max(known.values(), default=0.0)
         if best <= 0.0:
             return Line()
