@@ -1,7 +1,10 @@
 """Fixtures for every test."""
 
+import os
+
 import hypothesis
 import pytest
+from helpers.machine import NEEDS, leave_out
 from helpers.site import Site, jobs
 
 from syncer.sandbox.box import Sandbox
@@ -10,6 +13,17 @@ from syncer.sandbox.server import running
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine proves nothing about a property
 hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    leave_out(config, items)
+
+
+def pytest_terminal_summary(terminalreporter):
+    missing = [what for is_there, what in NEEDS.values() if not is_there()]
+    if missing and not os.environ.get("CI"):
+        terminalreporter.write_line(f"Left out: tests that need {'; '.join(missing)}. .ci/run installs what they need.")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from syncer.sandbox.faults_wire import Frame, Slow
 from syncer.sandbox.model import ChecksumForm, Rules, SandboxJob
 from syncer.sandbox.scenarios import HEALTHY, Scenario
 
+pytestmark = pytest.mark.needs("mounts")
+
 SIZE = 3_000_000
 ONE = {"workers": "1", "min_free": "0"}
 

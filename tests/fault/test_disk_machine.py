@@ -37,6 +37,8 @@ STORAGE = st.sampled_from(
     [Cut, Reset, ErrorPage, IgnoredRange, WrongRange, WrongChecksum, Truncated, Refused, Longer, Frame, Status]
 )
 
+pytestmark = pytest.mark.needs("mounts")
+
 
 class Passes(RuleBasedStateMachine):
     """A user's machine on a disk that ails; whatever a pass meets, I1 and I2 hold after it, and the last one heals."""

@@ -14,6 +14,8 @@ from helpers.zygote import zygote
 
 from syncer.sandbox.model import SandboxJob
 
+pytestmark = pytest.mark.needs("mounts")
+
 SIZE = 1_500_000
 ONE = {"workers": "1"}
 FLAGS = ("--workers", "1", "-q")

@@ -44,6 +44,7 @@ def mode_of(ledger):
     return {1: "delete", 2: "wal"}[ledger.read_bytes()[18]]
 
 
+@pytest.mark.needs("mounts")
 async def test_a_ledger_on_a_network_file_system_is_warned_of_and_does_without_wal(site, run):
     here = site(jobs(2, size=1000))
     assert "network file system" not in run(here).stderr
@@ -67,6 +68,7 @@ def grow(point, size):
     subprocess.run(["mount", "-o", f"remount,size={size}", point], check=True)
 
 
+@pytest.mark.needs("mounts")
 async def test_a_disk_full_under_the_ledger(site, run):
     held = [
         *jobs(2, size=1000),
@@ -83,6 +85,7 @@ async def test_a_disk_full_under_the_ledger(site, run):
         await here.check_whole()
 
 
+@pytest.mark.needs("mounts")
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize("skip", [0, 3, 6])
 async def test_an_fsync_of_the_ledger_that_fails(site, run, error, skip):
@@ -181,6 +184,7 @@ async def unlocked(place):
     return ledger
 
 
+@pytest.mark.needs("postgres")
 async def test_a_whole_pass_with_its_ledger_in_postgresql(site):
     with cluster() as database:
         here = site(jobs(3, size=1000), ledger=database())
@@ -230,6 +234,7 @@ def clock(here, **more):
     return here.environ(LD_PRELOAD=str(FAKETIME), FAKETIME_DONT_FAKE_MONOTONIC="1", **more)
 
 
+@pytest.mark.needs("faketime")
 @pytest.mark.timeout(300)
 async def test_a_clock_that_is_days_off_between_passes(site):
     """Two days ahead every link looks dead and every claim old; two days behind, none was ever made."""
@@ -241,6 +246,7 @@ async def test_a_clock_that_is_days_off_between_passes(site):
         await here.check_whole()
 
 
+@pytest.mark.needs("faketime")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("before", "after"), [("+0", "+3h"), ("+3h", "-3h")])
 async def test_a_clock_that_jumps_in_mid_pass(site, tmp_path, before, after):

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
 from helpers.inprocess import invoke
 from helpers.mounted import ailing
 from helpers.site import jobs
+
+pytestmark = pytest.mark.needs("mounts")
 
 
 def test_a_file_the_disk_does_not_give_is_named_and_left_where_it_is(site, tmp_path):

@@ -22,6 +22,8 @@ from syncer.sandbox.faults_wire import Cut, Slow
 from syncer.sandbox.model import Rules, SandboxJob
 from syncer.sandbox.scenarios import HEALTHY, Scenario
 
+pytestmark = pytest.mark.needs("mounts", "samba")
+
 SMBD = """
 [global]
 server role = standalone server

@@ -192,8 +192,7 @@ async def test_a_vanished_mount_is_never_written_under(tmp_path, small_disk):
 @pytest.fixture
 def traced(tmp_path):
     """Run the script under strace with these options; what it printed, and the calls in order."""
-    if STRACE is None:
-        pytest.skip("strace is not installed")
+    assert STRACE is not None, "install strace, as .ci/run does"
 
     def trace(*options: str, root: Path | None = None) -> tuple[str, list[str]]:
         log = tmp_path / "strace.log"
