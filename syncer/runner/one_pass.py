@@ -99,17 +99,18 @@ class Pass:
             asyncio.create_task(self._list(), name="listing"),
             asyncio.create_task(self._fetch_within_limits(), name="dispatcher"),
         ]
-        heartbeat = asyncio.create_task(self._keep_lease(), name="lease")
         beside = [
+            # A lease that cannot be renewed ends the pass: another one may hold the ledger by now.
+            asyncio.create_task(self._keep_lease(), name="lease"),
             asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes"),
             asyncio.create_task(self._scout.run(), name="scout"),
         ]
         try:
             await _all_or_first_error(tasks, beside)
         finally:
-            for task in (*tasks, *beside, heartbeat):
+            for task in (*tasks, *beside):
                 task.cancel()
-            await asyncio.gather(*tasks, *beside, heartbeat, return_exceptions=True)
+            await asyncio.gather(*tasks, *beside, return_exceptions=True)
 
     async def _fetch_within_limits(self) -> None:
         """Fetch, until the user's limit on a pass is reached: what runs is parked then, and the list is still read."""
