@@ -95,7 +95,8 @@ async def kill_at_every_step(site, forked, *, bursts):
             number += 1
             assert await kill(film(number + 1), kill_on=missed.split()), missed
         assert kinds(tried) >= EVERY_KIND
-        assert number > 40
+        # How many steps there are is the scheduler's affair: what is written at once is one step, and may be two.
+        assert number >= 2 * len(EVERY_KIND)
         await here.check_whole()
 
 
