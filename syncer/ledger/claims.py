@@ -14,7 +14,7 @@ from syncer.core.naming import unique_key
 from syncer.core.planner import Task
 from syncer.ledger.commits import Fenced
 from syncer.ledger.passes import Pass
-from syncer.ledger.rows import SEEN_AT, WHOLE, chunked, entry_of, in_state, link_values, promise_values
+from syncer.ledger.rows import WHOLE, chunked, entry_of, in_state, link_values, promise_values
 from syncer.ledger.tables import clean, entries, passes
 
 _TASK = (
@@ -106,13 +106,15 @@ def claim(connection: sa.Connection, holder: Pass, ids: Sequence[str], until: da
             tries=tries,
             tries_pass=holder.id,
         )
-        .returning(*entries.c, SEEN_AT)
+        .returning(entries.c.id)
     )
     claimed: dict[str, Claim] = {}
     wanted = list(dict.fromkeys(map(clean, ids)))
     for chunk in chunked(wanted):
         ours = statement.where(entries.c.id.in_(chunk), in_state(State.PENDING))
-        for row in connection.execute(ours):
+        met = connection.scalars(ours).all()
+        # Read by a query of its own: in RETURNING, SQLite's dialect names columns without their table.
+        for row in connection.execute(WHOLE.where(entries.c.id.in_(met))) if met else ():
             claimed[row.id] = Claim(entry_of(row), holder.token, until)
     return [claimed[i] for i in wanted if i in claimed]
 

@@ -151,6 +151,14 @@ async def test_the_first_sight_decides_the_state(ledger: Ledger, sighting: Sight
     assert (await one(ledger)).state is state
 
 
+async def test_a_claim_tells_when_its_own_entry_was_seen(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen("a"), seen("b")], NOW)
+    await ledger.record([seen("b")], NOW + HOUR)
+    claims = await ledger.claim(["b", "a"], NOW, LEASE)
+    assert [(c.entry.id, c.entry.last_seen_at) for c in claims] == [("b", NOW + HOUR), ("a", NOW)]
+
+
 async def test_ids_are_fresh_once_a_pass(ledger: Ledger) -> None:
     await ledger.begin_pass(NOW)
     assert await ledger.record([seen("a"), seen("b")], NOW) == {"a", "b"}
