@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -84,7 +84,12 @@ class Settings:
     @property
     def ledger_location(self) -> str:
         """Where the ledger is: as set, else in the user's state folder, one a profile."""
-        return self.ledger or str(user_state_path("syncer") / f"{self.profile or 'default'}.db")
+        if self.ledger:
+            return self.ledger
+        folder = _of_user(user_state_path)
+        if folder is None:
+            raise UsageError("There is no home directory to keep the ledger in.", hint="Give --ledger, or set HOME.")
+        return str(folder / f"{self.profile or 'default'}.db")
 
     @property
     def destination(self) -> str:
@@ -177,8 +182,22 @@ def _settle_key(found: dict[str, Found], flags: Mapping[str, Any], environ: Mapp
         found["api_key"] = Found(environ[name].strip(), None, name)
 
 
+def usual_file() -> Path:
+    """Where the configuration file is when nobody says otherwise; a user without a home directory has none."""
+    return (_of_user(user_config_path) or Path("/nonexistent")) / "config.toml"
+
+
+def _of_user(folder: Callable[[str], Path]) -> Path | None:
+    """The user's own folder for syncer; None where there is no home: as a number that is nobody's, in a container."""
+    try:
+        found = folder("syncer")
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None
+
+
 def _read_file(named: str | None) -> tuple[Path | None, dict[str, Any]]:
-    path = Path(named).expanduser() if named else user_config_path("syncer") / "config.toml"
+    path = Path(named).expanduser() if named else usual_file()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -229,7 +248,7 @@ def _profile_table(profile: str | None, tables: Mapping[str, Any], path: Path | 
         raise UsageError(f"{profile!r} is no name for a profile.", hint="Use letters, digits, - and _.")
     profiles: Mapping[str, Mapping[str, Any]] = tables.get("profiles", {})
     if profile not in profiles:
-        where = path or user_config_path("syncer") / "config.toml"
+        where = path or usual_file()
         names = ", ".join(sorted(profiles)) or "none"
         raise UsageError(
             f"There is no profile {profile!r} in {where}.",

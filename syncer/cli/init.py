@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from platformdirs import user_config_path
 
 from syncer import options as opt
-from syncer.config import KEY_WAYS, load
+from syncer.config import KEY_WAYS, load, usual_file
 from syncer.core.errors import UsageError
 from syncer.reporting.files import replace_text, to_text
 
@@ -42,7 +41,7 @@ _HEAD = """\
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def init_command(config: str | None, profile: str | None, *, force: bool, **given: str | None) -> int:
     """Write a commented configuration file, after asking for what is not given. Nothing else is touched."""
-    path = Path(config or os.environ.get("SYNCER_CONFIG") or user_config_path("syncer") / "config.toml").expanduser()
+    path = Path(config or os.environ.get("SYNCER_CONFIG") or usual_file()).expanduser()
     before = _before(path, profile, force=force)
     values = {key: value for key, value in given.items() if value}
     if sys.stdin.isatty():

@@ -3,9 +3,11 @@
 import sys
 from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from syncer import config as config_module
 from syncer.config import Settings, load, resolve_key
 from syncer.core.errors import UsageError
 from syncer.options import OPTIONS
@@ -159,3 +161,18 @@ class TestKey:
 
     def test_the_key_hides_itself(self):
         assert "sk-a" not in repr(load({}, {"VIDEO_DB_API_KEY": "sk-a"}))
+
+
+def homeless(_):
+    raise RuntimeError("could not determine the home directory")
+
+
+@pytest.mark.parametrize("told", [homeless, lambda name: Path("~") / name])
+def test_where_there_is_no_home_directory_no_folder_is_made_up(told):
+    """As in a container, under a number that is nobody's; the library says so, or leaves a relative path."""
+    assert config_module._of_user(told) is None
+
+
+def test_a_home_directory_is_used():
+    assert config_module._of_user(Path("/home/me").joinpath) == Path("/home/me/syncer")
+    assert load({}, {}).ledger_location.endswith("/syncer/default.db")
