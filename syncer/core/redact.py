@@ -10,7 +10,11 @@ _PARAMETER = re.compile(
     r"=)[^\s&\"'<>]+",
     re.IGNORECASE,
 )  # where a link came apart, or stands without its host
-_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-]{4,}|sk-[A-Za-z0-9]{20,}")
+# Behind a control character that `repr` has written out (`\n`, `\x0b`) a key stands after a letter or a digit.
+_KEY = re.compile(
+    r"(?:\b|(?<=\\[abfnrtv0])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8}))sk-[A-Za-z0-9_\-]{4,}"
+    r"|sk-[A-Za-z0-9]{20,}"
+)
 _HEADER = re.compile(r"(x-access-token[\\'\"]*\s*[:=,]\s*b?[\\'\"]*)[^\s\\'\",;)\]}]+", re.IGNORECASE)
 HIDDEN = "[hidden]"
 

@@ -1,5 +1,6 @@
 """docs/faults.md is kept true: every test it names is there, every fault names one, and every guard is listed."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,7 +40,12 @@ def collected(files):
         "long or not long",
     ]
     done = subprocess.run(
-        [*command, *(f"tests/{name}" for name in files)], cwd=TESTS.parent, capture_output=True, text=True, check=False
+        [*command, *(f"tests/{name}" for name in files)],
+        env={**os.environ, "CI": "true"},  # those this machine could not run are there all the same
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     names = {line.removeprefix("tests/") for line in done.stdout.splitlines() if "::" in line}

@@ -301,3 +301,9 @@ class TestPlanner:
         assert plan.dead == 2
         assert [e.id for e in plan.first] == ["job-0", "job-1", "job-2"]
         assert plan.earliest_deadline == NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize("before", ["", " ", "\n", "\t", "\x0b", "\x1f", "\u2028", "\U000e0001", "'", "="])
+def test_a_key_is_hidden_behind_whatever_repr_writes_before_it(before):
+    assert "Qz00000000" not in redact(repr(f"{before}sk-Qz00000000"))
+    assert "Qz00000000" not in redact(f"{before}sk-Qz00000000")
