@@ -356,6 +356,8 @@ def _rules(settings: Settings) -> Rules:
         catch_up=settings.catch_up,
         remake_patience=settings.regenerate_wait,
         max_file_size=settings.max_file_size,
+        segments=settings.segments,
+        segment_size=settings.segment_size,
         limits=Limits(settings.max_files, settings.max_bytes, settings.max_duration),
     )
 

@@ -164,6 +164,14 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
     return parse
 
 
+def segment(value: Any) -> int:
+    """A size that is worth a request of its own."""
+    found = size(value)
+    if found < 64 * 1024:
+        raise UsageError(f"{value!r} is less than 64k: a request for so little costs more than it brings.")
+    return found
+
+
 def size_limit(value: Any) -> int | None:
     """A number of bytes such as `500M` or `1T`; None for `off`."""
     word = str(value).strip()
@@ -296,6 +304,14 @@ OPTIONS: tuple[Option, ...] = (
         "SIZE",
         "1T",
     ),
+    Option(
+        "segments",
+        "Connections that one large file may have, out of --workers and while no other file needs them; 1 for one.",
+        whole_number(1, 64),
+        "N",
+        "1",
+    ),
+    Option("segment_size", "Bytes that each of them is asked for at the least, such as 64M.", segment, "SIZE", "16M"),
     Option(
         "min_free",
         "Free space to leave in the destination: '256M', '10G', 0 for none.",

@@ -25,6 +25,7 @@ from syncer.core.model import (
 )
 from syncer.core.planner import Task
 from syncer.core.resume import Answer, Ask
+from syncer.core.segments import Span
 from syncer.core.verify import Finding
 
 
@@ -102,6 +103,10 @@ class Exchange(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Have no more of it: a body that was not read to its end is not sent any further."""
+        ...
+
 
 class Fetcher(Protocol):
     """Gets bytes from a storage. Knows links and ranges; nothing of jobs, names or the ledger."""
@@ -120,20 +125,56 @@ class Partial(Sink, Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """Bytes on disk, up to the first gap, where the front is: those that are in the digests, once it was begun."""
         ...
 
-    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
+    @property
+    def held(self) -> int:
+        """Bytes on disk, those beyond gaps included."""
+        ...
+
+    def spans(self) -> tuple[Span, ...]:
+        """Where they lie."""
+        ...
+
+    async def begin(
+        self, keep: int, digests: frozenset[str], size: int | None = None, version: str | None = None
+    ) -> None:
         """Keep the first `keep` bytes and drop the rest, reading the kept ones into `sha256` and `digests`
         (`md5`, `crc32c`); `write` goes on from there.
 
         `size` is the length of the whole file where it is known: raises NoRoom where that would not fit. Without one,
-        `write` raises it once the room runs out.
+        `write` raises it once the room runs out. What lies beyond a gap stays only if `keep` is all up to it, and size
+        and `version` are those it was written under.
         """
         ...
 
-    async def tail(self, count: int) -> bytes:
-        """The last `count` bytes on disk."""
+    async def tail(self, count: int, stop: int | None = None) -> bytes:
+        """The last `count` bytes on disk up to the first gap, or up to `stop`."""
+        ...
+
+    async def spread(self, version: str, size: int) -> None:
+        """From here on bytes may be written `at` any place: of this version of the file, of `size` bytes in all.
+
+        Where they lie is remembered across restarts. What is told of it is on disk, whatever happens: a kill costs
+        what came since the last `note`, or `close`.
+        """
+        ...
+
+    def at(self, start: int) -> Sink:
+        """For the bytes from `start` on, to be used after `spread` and until `retract`; not by two at one place."""
+        ...
+
+    async def note(self) -> None:
+        """fsync what is there, and then the note of where it lies."""
+        ...
+
+    async def catch_up(self) -> None:
+        """Read what lies behind the front into the digests, as far as there is no gap; while others write on."""
+        ...
+
+    async def retract(self) -> None:
+        """Drop what lies beyond the first gap, and the note of it. Nobody may be writing."""
         ...
 
     async def finish(self) -> dict[str, str]:

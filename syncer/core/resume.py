@@ -11,6 +11,7 @@ from datetime import datetime
 from syncer.core.errors import (
     ChecksumMismatch,
     FetchError,
+    FileChanged,
     LengthMismatch,
     LinkRefused,
     NotTheFile,
@@ -72,6 +73,7 @@ class Answer:
     last_modified: str | None = None
     md5: str | None = None
     crc32c: str | None = None
+    gives_ranges: bool = False  # Accept-Ranges: bytes
     stored_length: int | None = None  # x-goog-stored-content-length
     retry_after: datetime | None = None
     expired_token: bool = False  # a 400 whose body says that the signature's time is over (Google Cloud Storage)
@@ -138,6 +140,24 @@ def judge(asked: Ask, held: Promise, answer: Answer) -> Verdict:
     if answer.status == 200:
         return FromStart(_promise_of(answer, Promise()), changed=not asked.is_whole)
     return _judge_part(asked, held, answer)
+
+
+def judge_segment(asked: Ask, held: Promise, answer: Answer) -> None:
+    """Returns where the answer is exactly the range asked for, of the very version that `held` was promised of.
+
+    Raises LinkRefused, StorageBusy or NotTheFile as `judge` does, FileChanged where it is another version's.
+    """
+    span, host = answer.content_range, answer.host
+    if answer.status in (200, 416):
+        raise FileChanged(f"{host} no longer gives this version of the file in parts ({answer.status}).")
+    _refuse_bad_status(answer)
+    _refuse_bad_body(answer)
+    if span is None or span.first is None or span.last is None or (span.first, span.last) != (asked.start, asked.last):
+        raise NotTheFile(f"{host} sent another part of the file than was asked for.")
+    if span.total != held.size or answer.etag != held.etag or _is_other_version(held, answer, span.total):
+        raise FileChanged(f"{host} sent a part of another version of the file.")
+    if answer.length is not None and answer.length != span.last - span.first + 1:
+        raise NotTheFile(f"{host} promised {answer.length} bytes for a range of another length.")
 
 
 def size_told(answer: Answer) -> int | None:

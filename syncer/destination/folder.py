@@ -10,12 +10,14 @@ from typing import Self
 
 from syncer.core.model import StoredFile
 from syncer.core.ports import Clock
+from syncer.destination.ahead import names_of
 from syncer.destination.aside import set_aside
 from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
-from syncer.destination.partial import READ, STEP, FolderPartial, name_of, open_folder
+from syncer.destination.opening import open_folder
+from syncer.destination.partial import READ, STEP, FolderPartial, name_of
 from syncer.destination.publish import Folders, split
 from syncer.destination.room import Room
 from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
@@ -179,8 +181,9 @@ class FolderDestination:
     def _sweep(self, names: list[str]) -> None:
         with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
             for name in names:
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
+                for one in (*names_of(name), name):
+                    with suppress(FileNotFoundError):
+                        os.unlink(one, dir_fd=folder)
 
 
 class Reading:

@@ -3,89 +3,32 @@
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Callable
 from datetime import datetime
 
 from syncer.core.errors import DestinationRefused, FetchError
 from syncer.core.naming import partial_key
+from syncer.core.ports import Sink
+from syncer.core.segments import Span, merged
+from syncer.destination import ahead as maps
+from syncer.destination.ahead import Ahead, Segment
 from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
+from syncer.destination.opening import open_file, open_folder
 from syncer.destination.publish import Folders, dress, publish
 from syncer.destination.room import Room
-from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, closing, make_folder, sync_folder, translated
+from syncer.destination.system import closing, sync_folder, translated
 
-FOLDER = "partial"
 STEP = 8 * 1024 * 1024
 """Bytes of a partial that are read back in one go; between two, a cancelled reading stops."""
 
 READ = 1024 * 1024
-_PRIVATE_MODE = 0o600
 
 
 def name_of(job_id: str) -> str:
     """The file name of a job's partial."""
     return f"{partial_key(job_id)}.part"
-
-
-def open_folder(site: Site, root_fd: int) -> int:
-    """A handle of the folder of partials, made if missing."""
-    with closing(site.private(root_fd)) as private:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
-        if make_folder(FOLDER, private):
-            sync_folder(private)
-        return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
-
-
-def open_file(site: Site, name: str) -> tuple[int, int]:
-    """The partial's handle and its bytes on disk; made if missing.
-
-    A partial with a second name is a file that was published by a pass killed before it could take the first name
-    away: writing to it would change the published file, so only its name is removed (I1).
-    """
-    with site.opened() as root_fd, closing(open_folder(site, root_fd)) as folder:
-        for _ in range(3):
-            fd = _open_plain(name, folder)
-            if fd >= 0:
-                try:
-                    return fd, _drop_holes(fd)
-                except BaseException:
-                    os.close(fd)
-                    raise
-            os.unlink(name, dir_fd=folder)
-    raise DestinationRefused(f"The partial {name} cannot be replaced.", hint="Delete it by hand.")
-
-
-def _open_plain(name: str, folder: int) -> int:
-    """A handle of the file, made if missing; -1 where it is no plain file, or has a second name."""
-    try:
-        fd = os.open(name, os.O_RDWR | os.O_CREAT | NEVER_FOLLOW, _PRIVATE_MODE, dir_fd=folder)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return -1
-        raise
-    found = os.fstat(fd)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
-        return fd
-    os.close(fd)
-    return -1
-
-
-def _drop_holes(fd: int) -> int:
-    """Cut the file before its first hole, and say what is left.
-
-    Partials are written in order, so a hole is what a power cut left (XFS, NFS): it would read as zeros.
-    """
-    size = os.fstat(fd).st_size
-    try:
-        solid = min(size, os.lseek(fd, 0, os.SEEK_HOLE)) if size else 0
-    except OSError:
-        return size
-    if solid < size:
-        os.ftruncate(fd, solid)
-    return solid
 
 
 class FolderPartial:
@@ -104,10 +47,13 @@ class FolderPartial:
         self._release: Callable[[], None] | None = release
         self._fd = -1
         self._size = 0
+        self._ahead: Ahead | None = None  # only where bytes may lie beyond `size`
         self._digester: Digester | None = None
+        self._wanted = frozenset[str]()  # what it was made for, besides sha256
         self._digests: dict[str, str] | None = None  # set by `finish`, void as soon as more is written
         self._own: os.stat_result | None = None
         self._named = True  # the file still has the partial's name
+        self._spoiled = False  # an fsync failed: nothing that is there can be trusted
 
     async def open(self) -> None:
         """Open or make the file."""
@@ -115,18 +61,33 @@ class FolderPartial:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """Bytes on disk, up to the first gap."""
         return self._size
 
-    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
+    @property
+    def held(self) -> int:
+        return self._size if self._ahead is None else self._size + self._ahead.beyond(self._size)
+
+    def spans(self) -> tuple[Span, ...]:
+        front = self._size
+        return merged([Span(0, front)]) if self._ahead is None else self._ahead.spans(front)
+
+    async def begin(
+        self, keep: int, digests: frozenset[str], size: int | None = None, version: str | None = None
+    ) -> None:
         if not 0 <= keep <= self._size:
             raise AssertionError("more bytes are to be kept than there are")
-        self._digests, self._digester = None, None
+        digester = self._digester if (keep, digests) == (self._size, self._wanted) and not self._spoiled else None
+        self._digests, self._digester, self._wanted = None, None, digests
+        ahead = self._ahead
+        if ahead is not None and (keep, size, version) != (self._size, ahead.size, ahead.version):
+            await self.retract()
         if size is not None:
             await self._hands.do(self._hold_room, size)
-        digester = Digester(digests)
-        for start in range(0, keep, STEP):
-            await self._hands.do(self._read_into, digester, start, min(start + STEP, keep))
+        if digester is None:  # else it has all of that already
+            digester = Digester(digests)
+            for start in range(0, keep, STEP):
+                await self._hands.do(self._read_into, digester, start, min(start + STEP, keep))
         if keep < self._size:
             await self._hands.do(self._truncate, keep)
         self._digester = digester
@@ -134,31 +95,66 @@ class FolderPartial:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Blocking. Raises DestinationError, or FetchError where the file outgrows what the file system can hold."""
         digester = self._digester
-        if digester is None:
-            raise AssertionError("written to before `begin`, or after a failed write")
+        if digester is None or self._spoiled:
+            raise self._unusable("written to before `begin`, or after a failed write")
         self._digests, self._digester = None, None
         view = memoryview(data).cast("B")
         digester.update(view)
         with translated(self._site.root):
             self._room.take(self._name, len(view), self._fd)
             while view:
-                try:
-                    count = os.pwrite(self._fd, view, self._size)
-                except OSError as error:
-                    if error.errno != errno.EFBIG:
-                        raise
-                    # This file's fault and no other's (I8): FAT32 ends at 4 GiB.
-                    raise FetchError("The file is larger than the destination's file system allows.") from None
+                count = self._pwrite(view, self._size)
                 self._size += count
                 view = view[count:]
         self._digester = digester
 
-    async def tail(self, count: int) -> bytes:
-        return await self._hands.do(self._read, max(0, self._size - count), self._size)
+    def at(self, start: int) -> Sink:
+        if self._ahead is None:
+            raise AssertionError("written ahead before `spread`")
+        return Segment(self.write_ahead, start)
+
+    def write_ahead(self, view: memoryview, start: int) -> None:
+        """As `write`, for the bytes from `start` on. At the front they are hashed now; else `catch_up` reads them back.
+
+        What `catch_up` may be reading meanwhile lies before the end of a span that is written; what is hashed here lies
+        right behind it: so never both, and never two of these.
+        """
+        ahead, digester = self._ahead, self._digester if start == self._size else None
+        if ahead is None or self._spoiled:
+            raise self._unusable("written ahead after `retract`")
+        self._digests = None
+        stop, at = start + len(view), start
+        with translated(self._site.root):
+            self._room.take(self._name, len(view), self._fd)
+            while at < stop:
+                at += self._pwrite(view[at - start :], at)
+        if digester is not None:
+            digester.update(view)
+            self._size = stop
+        ahead.add(start, stop)
+
+    async def spread(self, version: str, size: int) -> None:
+        if self._ahead is None:
+            await self._hands.do(self._spread, version, size)
+
+    async def note(self) -> None:
+        await self._hands.do(self._note)
+
+    async def catch_up(self) -> None:
+        while await self._hands.do(self._catch_up):
+            pass
+
+    async def retract(self) -> None:
+        if self._ahead is not None:
+            await self._hands.do(self._retract)
+
+    async def tail(self, count: int, stop: int | None = None) -> bytes:
+        stop = self._size if stop is None else stop
+        return await self._hands.do(self._read, max(0, stop - count), stop)
 
     async def finish(self) -> dict[str, str]:
-        if self._digester is None:
-            raise AssertionError("finished before `begin`, or after a failed write")
+        if self._digester is None or self._spoiled or self.held > self._size:
+            raise AssertionError("finished before `begin`, after a failed write, or with bytes that are not hashed")
         await self._hands.do(self._sync)
         self._digests = self._digester.hexdigests()
         return dict(self._digests)
@@ -178,7 +174,7 @@ class FolderPartial:
         self._digester = None
         try:
             if self._fd >= 0:
-                await self._hands.do(self._close)
+                await self._hands.do(self._close if self._ahead is None else self._leave)
         finally:
             self._let_go()
 
@@ -190,7 +186,70 @@ class FolderPartial:
 
     def _open(self) -> None:
         # Kept from within the thread: were the call cancelled, a returned handle would be lost and stay open.
-        self._fd, self._size = open_file(self._site, self._name)
+        self._fd, self._size, self._ahead = open_file(self._site, self._name)
+
+    def _unusable(self, bug: str) -> Exception:
+        """Why nothing can be done with it: another thread's fsync failed, or else it is a bug."""
+        if not self._spoiled:
+            return AssertionError(bug)
+        return DestinationRefused(f"A partial in {self._site.root} could not be put on disk.", hint="Look at the disk.")
+
+    def _pwrite(self, view: memoryview, at: int) -> int:
+        try:
+            return os.pwrite(self._fd, view, at)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            # This file's fault and no other's (I8): FAT32 ends at 4 GiB.
+            raise FetchError("The file is larger than the destination's file system allows.") from None
+
+    def _spread(self, version: str, size: int) -> None:
+        """From here on bytes may lie beyond a gap: the map that says so is on disk before the first of them."""
+        ahead = Ahead(version, size)
+        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+            sync_folder(folder)  # a map must not outlive its partial
+            self._write_map(ahead, folder)
+        self._ahead = ahead
+
+    def _note(self) -> None:
+        if self._ahead is None or self._spoiled or self._ahead.news(self._size) is None:
+            return
+        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+            self._write_map(self._ahead, folder)
+
+    def _write_map(self, ahead: Ahead, folder: int) -> None:
+        """What the map tells of is on disk before the map is (I3)."""
+        held = ahead.news(self._size)
+        if held is None:
+            return
+        self._fsync()
+        maps.write_map(self._name, folder, held)
+        ahead.noted(held)
+
+    def _catch_up(self) -> bool:
+        """Some bytes more that lie behind the front into the digests; False where there are none, or it is busy."""
+        ahead, digester = self._ahead, self._digester
+        if ahead is None or digester is None:
+            return False
+        stop = min(ahead.reach(self._size), self._size + STEP)
+        if stop <= self._size:
+            return False
+        self._digester = None
+        self._read_into(digester, self._size, stop)
+        self._size, self._digester = stop, digester
+        return True
+
+    def _retract(self) -> None:
+        """Back to the bytes in order. They are on disk, and the others gone, before the map is."""
+        ahead, held = self._ahead, self.held
+        if ahead is None:
+            return
+        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+            os.ftruncate(self._fd, self._size)
+            self._fsync()
+            maps.drop_map(self._name, folder)
+        self._ahead = None
+        self._room.give_back(self._name, held - self._size)
 
     def _read(self, start: int, stop: int) -> bytes:
         pieces = []
@@ -209,7 +268,7 @@ class FolderPartial:
 
     def _hold_room(self, size: int) -> None:
         with translated(self._site.root):
-            self._room.hold(self._name, max(0, size - self._size), self._fd)
+            self._room.hold(self._name, max(0, size - self.held), self._fd)
 
     def _truncate(self, keep: int) -> None:
         with translated(self._site.root):
@@ -217,24 +276,33 @@ class FolderPartial:
         self._room.give_back(self._name, self._size - keep)
         self._size = keep
 
-    def _sync(self) -> None:
-        """fsync. After a failed one the kernel may take the lost pages for written: the partial is not to be trusted.
+    def _fsync(self) -> int:
+        """fsync; the file's length. After a failed one the kernel may take the lost pages for written: the partial is
+        not to be trusted.
 
         See https://lwn.net/Articles/752063/.
         """
+        try:
+            os.fsync(self._fd)
+            return os.fstat(self._fd).st_size
+        except OSError:
+            self._spoil()
+            raise
+
+    def _sync(self) -> None:
+        """fsync, and the map away, whose time is over."""
         with translated(self._site.root):
-            try:
-                os.fsync(self._fd)
-                length = os.fstat(self._fd).st_size
-            except OSError:
-                self._spoil()
-                raise
+            length = self._fsync()
         if length != self._size:
             self._spoil()
             raise DestinationRefused(
                 f"A partial in {self._site.root} has another length than was written to it.",
                 hint="Does another program work in its .syncer folder?",
             )
+        if self._ahead is not None:
+            with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+                maps.drop_map(self._name, folder)
+            self._ahead = None
 
     def _publish(self, path: str, modified_at: datetime | None) -> None:
         with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
@@ -254,7 +322,13 @@ class FolderPartial:
                 os.close(fd)
         if self._named:
             self._unlink()
-            self._named, self._size = False, 0
+            self._named, self._size, self._ahead = False, 0, None
+
+    def _leave(self) -> None:
+        try:
+            self._note()
+        finally:
+            self._close()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -268,7 +342,7 @@ class FolderPartial:
                 raise
 
     def _spoil(self) -> None:
-        self._digests, self._digester = None, None
+        self._digests, self._digester, self._spoiled = None, None, True
         with contextlib.suppress(Exception):
             self._unlink()
 
@@ -278,4 +352,6 @@ class FolderPartial:
             closing(open_folder(self._site, root_fd)) as folder,
             contextlib.suppress(FileNotFoundError),
         ):
+            if self._ahead is not None:
+                maps.drop_map(self._name, folder)
             os.unlink(self._name, dir_fd=folder)

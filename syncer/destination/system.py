@@ -120,7 +120,7 @@ def place(
     puts the open folder of the new name on disk.
 
     Raises FileExistsError rather than replace anything: a hard link cannot. The old name goes once the new one is on
-    disk; a kill between the two leaves a partial that is the published file, see `partial.open_file`.
+    disk; a kill between the two leaves a partial that is the published file, see `opening.open_file`.
     """
     try:
         os.link(source[0], target[0], src_dir_fd=source[1], dst_dir_fd=target[1], follow_symlinks=False)

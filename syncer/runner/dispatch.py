@@ -8,7 +8,7 @@ from syncer.core.events import BytesArrived, Event, FetchStarted, FetchYielded, 
 from syncer.core.model import Claim, HandBack, Outcome, Retry
 from syncer.core.planner import Decision, Planner
 from syncer.core.ports import Observer
-from syncer.core.rates import Rates
+from syncer.runner.lanes import Lanes
 from syncer.runner.limits import MANY
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Parts, Rules, label_of
@@ -40,7 +40,13 @@ class Dispatcher:
     """
 
     def __init__(
-        self, parts: Parts, rules: Rules, worker: Worker, pace: Pace, room: Callable[[int], int] = lambda _: MANY
+        self,
+        parts: Parts,
+        rules: Rules,
+        worker: Worker,
+        pace: Pace,
+        lanes: Lanes,
+        room: Callable[[int], int] = lambda _: MANY,
     ) -> None:
         """`room` says how many more files this pass may begin beside so many running ones."""
         self._parts = parts
@@ -48,7 +54,7 @@ class Dispatcher:
         self._rules = rules
         self._worker = worker
         self._pace = pace
-        self._rates = Rates()
+        self._lanes = lanes
         self.planner = Planner(parts.clock.now(), prefer=rules.prefer, sizes=pace.sizes)
         self._claims: dict[str, Claim] = {}  # held and not begun
         self._running: dict[asyncio.Task[Outcome | None], Claim] = {}
@@ -75,7 +81,7 @@ class Dispatcher:
         """What workers tell on their way: sizes, bytes and links."""
         match event:
             case BytesArrived(job_id, count):
-                self._rates.arrived(self._parts.clock.monotonic(), count)
+                self._lanes.arrived(count)
                 self._on_disk[job_id] = self._on_disk.get(job_id, 0) + count
             case FetchStarted(job_id, _, size, offset):
                 self._on_disk[job_id] = offset
@@ -144,7 +150,7 @@ class Dispatcher:
     def _decide(self) -> Decision:
         for claim in self._running.values():
             self.planner.arrived(claim.entry.id, self._on_disk.get(claim.entry.id, 0))
-        self._pace.line = self._rates.line()
+        self._pace.line = self._lanes.line
         running = len(self._running)
         slots = min(self._rules.workers, running + self._room(running))
         self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=slots)
@@ -169,7 +175,9 @@ class Dispatcher:
             task = asyncio.create_task(self._worker.work(claim), name=f"job {job_id}")
             task.add_done_callback(lambda _: self._over.set())
             self._running[task] = claim
-        self._rates.running(self._parts.clock.monotonic(), len(self._running))
+        # Under pressure a slot may be free on purpose: what runs there would make something else late.
+        free = 0 if decision.pressed and len(self.planner) > len(self._running) else self._rules.workers
+        self._lanes.told(len(self._running), max(0, free - len(self._running)))
 
     async def _claim(self, ids: list[str]) -> None:
         now = self._parts.clock.now()
@@ -207,7 +215,7 @@ class Dispatcher:
                 (self.planner.yielded if asked else self.planner.again)(job_id)
             else:
                 self._heed(job_id, task.result())
-        self._rates.running(self._parts.clock.monotonic(), len(self._running))
+        self._lanes.told(len(self._running))
 
     def _heed(self, job_id: str, outcome: Outcome | None) -> None:
         match outcome:

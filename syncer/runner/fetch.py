@@ -10,8 +10,10 @@ from syncer.core.events import BytesArrived, FetchRestarted, FetchStarted
 from syncer.core.model import Claim, Entry, Link, Outcome, Promise, Stored, StoredFile
 from syncer.core.ports import Exchange, Partial
 from syncer.runner.intake import Intake
+from syncer.runner.lanes import Lanes
 from syncer.runner.offload import offload
 from syncer.runner.parts import Counts, Parts, Rules, label_of
+from syncer.runner.segmented import Means, Segments, SegmentsEnded
 
 FRUITLESS = 3
 """Tries of a pass that got nowhere with a partial because of what the storage answered, before it is given up."""
@@ -78,16 +80,23 @@ class Gauge:
 class Fetching:
     """Fetches claimed entries, any number at once; holds no state of its own but the counts."""
 
-    def __init__(self, parts: Parts, rules: Rules, counts: Counts) -> None:
+    def __init__(self, parts: Parts, rules: Rules, counts: Counts, lanes: Lanes) -> None:
         self._parts = parts
         self._rules = rules
         self._counts = counts
+        self._segments = Segments(
+            Means(parts.fetcher, parts.clock, lanes, most=rules.segments, least=rules.segment_size)
+        )
 
     async def fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Outcome:
         partial = await self._parts.destination.open_partial(claim.entry.id)
-        gauge.start(partial.size)
+        gauge.start(partial.held)
         try:
-            promise, path = await self._fill(claim, link, partial, gauge)
+            try:
+                promise, path = await self._fill(claim, link, partial, gauge)
+            except SegmentsEnded:
+                claim = replace(claim, entry=gauge.entry or claim.entry)
+                promise, path = await self._fill(claim, link, partial, gauge)
             digests = await partial.finish()
             problem = resume.check_whole(promise, partial.size, digests)
             if problem is not None:
@@ -95,7 +104,7 @@ class Fetching:
             path = await self._publish(claim, partial, path, promise)
             file = stored_file(path, partial.size, digests["sha256"], promise, self._parts.clock.now())
         except FetchError as error:
-            gauge.stop(partial.size)
+            gauge.stop(partial.held)
             if not error.keep_partial:
                 gauge.stop(0)
                 await partial.discard()
@@ -158,16 +167,20 @@ class Fetching:
                 self._restarted(claim, "the storage sent the whole file")
         path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
         gauge.entry = replace(entry, link=link, path=path, promise=promise)
-        await partial.begin(keep, wanted_digests(promise), promise.size)
-        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, keep))
+        version = self._segments.version_of(entry.id, partial, promise, exchange.answer)
+        await partial.begin(keep, wanted_digests(promise), promise.size, version)
+        held = partial.held
+        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, held))
         if isinstance(verdict, resume.Complete):
             return promise, path
         room = None if promise.size is None else promise.size - keep
         most = self._rules.max_file_size
+        segmented = None if version is None else self._segments.of(entry.id, link, partial, promise)
+        sink = partial if segmented is None else segmented.front
         intake = Intake(
-            partial, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
+            sink, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
         )
-        gauge.begin(None if room is None else room + len(tail), self._parts.clock.monotonic())
+        gauge.begin(None if promise.size is None else promise.size - held + len(tail), self._parts.clock.monotonic())
 
         def progress(count: int) -> None:
             gauge.pour(count)
@@ -175,9 +188,12 @@ class Fetching:
             self._parts.observer.notify(BytesArrived(entry.id, count))
 
         try:
-            await exchange.pour(intake, progress)
-            if intake.holds_back:
-                await offload(intake.finish)
+            if segmented is not None:
+                await segmented.pour(exchange, intake, progress)
+            else:
+                await exchange.pour(intake, progress)
+                if intake.holds_back:
+                    await offload(intake.finish)
         except NoRoom:
             # Nobody said how large it is, and it may never end: kept, it would take the room of every other file (I8).
             await partial.discard()

@@ -20,6 +20,7 @@ from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, RemoteStatus, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Loss, Report, judge_pass
 from syncer.runner.dispatch import Dispatcher, Overhear
+from syncer.runner.lanes import Lanes
 from syncer.runner.limits import Budget
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, Stop
@@ -57,8 +58,9 @@ class Pass:
         self._counts = Counts()
         self._remakes = Remakes(parts, rules)
         relinker, prober = Relinker(parts, self._counts, self._remakes), Prober(parts.fetcher, parts.clock)
-        worker = Worker(parts, rules, self._counts, relinker, pace, prober)
-        self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace, self._budget.room)
+        lanes = Lanes(parts.clock)
+        worker = Worker(parts, rules, self._counts, relinker, pace, prober, lanes)
+        self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace, lanes, self._budget.room)
         self._scout = Scout(parts, rules, self._counts, pace, self._dispatcher, prober, relinker)
         self._begun = asyncio.Event()  # the list has brought something, or ended
         self._listing = Listing()

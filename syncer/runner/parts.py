@@ -14,6 +14,7 @@ from syncer.core.planner import Prefer
 from syncer.core.ports import Clock, Destination, Fetcher, Hook, Ledger, Observer, Source
 from syncer.core.report import Loss, Transfer
 from syncer.core.retry import RetryPolicy
+from syncer.core.segments import LEAST
 from syncer.core.text import one_line
 from syncer.runner.limits import Limits
 
@@ -45,6 +46,8 @@ class Rules:
     catch_up: bool = False  # sizes first, and how it stands told all along
     remake_patience: float = 120.0  # seconds a pass waits, with nothing else to do, for a job that is made again
     max_file_size: int | None = None  # bytes
+    segments: int = 1  # connections of one large file
+    segment_size: int = LEAST  # bytes, at the least
     lease: timedelta = timedelta(minutes=10)
     limits: Limits = field(default_factory=Limits)
 

@@ -31,6 +31,7 @@ from syncer.core.model import (
 )
 from syncer.core.report import Loss
 from syncer.runner.fetch import Fetching, Gauge, stored_file, wanted_digests
+from syncer.runner.lanes import Lanes
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, label_of
 from syncer.runner.probe import Prober
@@ -47,7 +48,7 @@ class Worker:
     """Brings claimed entries home, any number of them at once. Holds no state of its own but the counts."""
 
     def __init__(
-        self, parts: Parts, rules: Rules, counts: Counts, relinker: Relinker, pace: Pace, prober: Prober
+        self, parts: Parts, rules: Rules, counts: Counts, relinker: Relinker, pace: Pace, prober: Prober, lanes: Lanes
     ) -> None:
         self._parts = parts
         self._rules = rules
@@ -55,7 +56,7 @@ class Worker:
         self._pace = pace
         self._relinker = relinker
         self._prober = prober
-        self._fetching = Fetching(parts, rules, counts)
+        self._fetching = Fetching(parts, rules, counts, lanes)
 
     async def work(self, claim: Claim) -> Outcome | None:
         """See one claim through and settle it; how it ended, None where the claim ran out meanwhile.

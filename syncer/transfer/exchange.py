@@ -122,6 +122,9 @@ class HttpExchange:
         if expected is not None and count > expected:
             raise LengthMismatch(f"{answer.host} sent {count} bytes when it had promised {expected}.")
 
+    async def close(self) -> None:
+        await self._reply.close()
+
     async def _pour(self, body: Pourable, sink: Sink, progress: Callable[[int], None]) -> int:
         """The body straight to the sink, in a thread; the number of bytes."""
         try:

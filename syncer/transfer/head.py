@@ -42,6 +42,7 @@ def read_head(
         last_modified=_only(headers, "last-modified"),
         md5=md5 or _content_md5(status, headers) or _etag_md5(headers),
         crc32c=crc32c,
+        gives_ranges=_only(headers, "accept-ranges") == "bytes",
         stored_length=stored_length,
         retry_after=parse_retry_after(_only(headers, "retry-after"), now),
         expired_token=status == 400 and _EXPIRED.search(error_body[:_EXPIRED_WITHIN]) is not None,

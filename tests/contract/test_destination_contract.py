@@ -13,6 +13,7 @@ from fakes.destination import FakeDestination, FakeDisk
 from syncer.core.errors import DestinationError, DestinationForeign, DestinationMissing, NameTaken, NoRoom
 from syncer.core.model import StoredFile
 from syncer.core.ports import Destination, Partial
+from syncer.core.segments import Span
 from syncer.destination import FolderDestination
 from syncer.runner.clock import SystemClock
 
@@ -254,6 +255,132 @@ async def test_no_path_leads_out(destination, path):
     with pytest.raises(ValueError, match="inside"):
         await destination.size_of(path)
     await partial.close()
+
+
+VERSION = '"v1"'
+
+
+async def parted(destination: Destination, front: bytes, ahead: dict[int, bytes], size: int) -> Partial:
+    """A partial with bytes in order, and some that came before their turn."""
+    partial = await destination.open_partial("job")
+    await partial.begin(0, BOTH, size, VERSION)
+    partial.write(front)
+    await partial.spread(VERSION, size)
+    for start, piece in ahead.items():
+        partial.at(start).write(piece)
+    return partial
+
+
+async def test_bytes_may_come_before_their_turn(destination):
+    content = bytes(range(256)) * 40
+    partial = await parted(destination, content[:1000], {5000: content[5000:6000]}, len(content))
+    assert (partial.size, partial.held) == (1000, 2000)
+    assert partial.spans() == (Span(0, 1000), Span(5000, 6000))
+    middle = partial.at(1000)
+    middle.write(content[1000:1500])
+    middle.write(memoryview(content)[1500:5000])
+    await partial.catch_up()
+    assert (partial.size, partial.held) == (6000, 6000)
+    assert await partial.tail(10) == content[5990:6000]
+    assert await partial.tail(10, 20) == content[10:20]
+    last = partial.at(6000)
+    last.write(content[6000:])
+    await partial.catch_up()
+    assert await partial.finish() == digests_of(content, "md5", "crc32c")
+    await partial.publish("a.mp4", AT)
+    await partial.close()
+    assert await destination.digest("a.mp4", frozenset()) == digests_of(content)
+
+
+async def test_what_came_before_its_turn_outlives_a_restart(place, destination):
+    content = bytes(range(256)) * 40
+    partial = await parted(destination, content[:1000], {5000: content[5000:6000]}, len(content))
+    await partial.close()
+    later = place.make()
+    await later.prove("dest-1")
+    again = await later.open_partial("job")
+    assert again.spans() == (Span(0, 1000), Span(5000, 6000))
+    await again.begin(1000, BOTH, len(content), VERSION)
+    assert again.spans() == (Span(0, 1000), Span(5000, 6000))
+    assert await again.tail(5, 6000) == content[5995:6000]
+    again.at(1000).write(content[1000:5000])
+    again.at(6000).write(content[6000:])
+    await again.catch_up()
+    assert await again.finish() == digests_of(content, "md5", "crc32c")
+    await again.discard()
+
+
+async def test_the_last_byte_of_the_file_is_asked_for_again(place, destination):
+    partial = await parted(destination, b"front", {90: b"0123456789"}, 100)
+    await partial.close()
+    later = place.make()
+    await later.prove("dest-1")
+    again = await later.open_partial("job")
+    assert again.spans() == (Span(0, 5), Span(90, 99))
+    assert again.held == 14
+    await again.discard()
+
+
+async def test_a_kill_costs_what_came_since_the_last_note(place, destination):
+    partial = await parted(destination, b"front", {50: b"noted"}, 100)
+    await partial.note()
+    partial.at(70).write(b"not noted")
+    later = place.make()  # the first one never closed anything
+    await later.prove("dest-1")
+    again = await later.open_partial("job")
+    assert again.spans() == (Span(0, 5), Span(50, 55))
+    await again.close()
+    await partial.close()
+
+
+@pytest.mark.parametrize("how", [(5, 100, '"v2"'), (5, 101, VERSION), (4, 100, VERSION), (5, 100, None)])
+async def test_another_version_or_another_size_drops_what_lies_ahead(place, destination, how):
+    keep, size, version = how
+    partial = await parted(destination, b"front", {50: b"ahead"}, 100)
+    await partial.close()
+    again = await destination.open_partial("job")
+    await again.begin(keep, frozenset(), size, version)
+    assert again.spans() == (Span(0, keep),)
+    assert (again.size, again.held) == (keep, keep)
+    again.write(b"s")
+    await again.close()
+    last = await destination.open_partial("job")
+    assert last.spans() == (Span(0, keep + 1),)
+    await last.discard()
+
+
+async def test_one_can_go_back_to_the_bytes_in_order(destination):
+    partial = await parted(destination, b"front", {50: b"ahead"}, 100)
+    await partial.retract()
+    assert partial.spans() == (Span(0, 5),)
+    await partial.begin(5, frozenset(), 100)
+    partial.write(b"s")
+    assert await partial.finish() == digests_of(b"fronts")
+    await partial.discard()
+
+
+async def test_a_partial_with_a_gap_is_never_finished(destination):
+    partial = await parted(destination, b"front", {50: b"ahead"}, 55)
+    with pytest.raises(AssertionError):
+        await partial.finish()
+    await partial.close()
+
+
+async def test_nothing_of_a_parted_partial_is_left_over(destination):
+    partial = await parted(destination, b"front", {50: b"ahead"}, 100)
+    await partial.close()
+    await destination.sweep(["job"])
+    again = await destination.open_partial("job")
+    assert (again.size, again.held) == (0, 0)
+    await again.begin(0, frozenset(), 100, VERSION)
+    again.write(b"front")
+    await again.spread(VERSION, 100)
+    await again.discard()
+    last = await destination.open_partial("job")
+    assert (last.size, last.held) == (0, 0)
+    with pytest.raises(AssertionError):
+        last.at(5)
+    await last.discard()
 
 
 @pytest.mark.parametrize("job_id", ["../../etc/passwd", "a/b", "\0", "", "x" * 5000, "\ud800", "CON"])

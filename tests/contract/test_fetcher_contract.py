@@ -223,6 +223,16 @@ async def test_an_answer_need_not_be_read(storage):
     assert taker.content == storage.content
 
 
+async def test_one_may_have_enough_of_a_body(storage):
+    """Closed as soon as its sink wants no more, and once again as the answer is let go of."""
+    async with storage.fetcher.open(storage.link, Ask()) as exchange:
+        with pytest.raises(FileChanged):
+            await exchange.pour(Taker(fail_at=100_000, error=FileChanged("enough")), lambda count: None)
+        await exchange.close()
+        taker, *_ = await bring(storage, Ask())
+    assert taker.content == storage.content
+
+
 async def test_cancelled_in_the_middle_it_lets_go(storage):
     storage.hang(200_000)
     taker = Taker()

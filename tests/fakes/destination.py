@@ -11,6 +11,7 @@ import google_crc32c
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, NameTaken, NoRoom
 from syncer.core.model import StoredFile
 from syncer.core.naming import unique_key
+from syncer.core.segments import Map, Span, merged, to_go_on_with
 from syncer.core.verify import is_kept_apart
 
 
@@ -30,6 +31,7 @@ class FakeDisk:
     files: dict[str, Published] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)  # paths where something lies that is no file
     partials: dict[str, bytearray] = field(default_factory=dict)
+    maps: dict[str, Map] = field(default_factory=dict)  # which of a partial's bytes are there, where it has gaps
     manifest: list[tuple[str, str | None, StoredFile] | None] = field(default_factory=list)  # None: a damaged line
     aside: dict[str, Published | None] = field(default_factory=dict)
     flushed: int = 0  # lines of the manifest that are durable
@@ -37,6 +39,11 @@ class FakeDisk:
     room: int | None = None  # bytes that may still be written before it is full
     above_floor: int | None = None  # bytes that may still be written before only the floor is free
     refuses_sync: bool = False
+
+    def drop(self, job_id: str) -> None:
+        """No partial of this job any more."""
+        self.partials.pop(job_id, None)
+        self.maps.pop(job_id, None)
 
     def look(self) -> None:
         """Raises DestinationMissing while it is gone."""
@@ -158,7 +165,7 @@ class FakeDestination:
         await asyncio.sleep(0)
         self.check()
         for job_id in job_ids:
-            self.disk.partials.pop(job_id, None)
+            self.disk.drop(job_id)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -203,6 +210,11 @@ class FakePartial:
         self._disk = destination.disk
         self._job_id = job_id
         self._bytes = self._disk.partials[job_id]
+        held = self._disk.maps.get(job_id)
+        self._version = None if held is None else (held.version, held.size)
+        self._spans = (Span(0, len(self._bytes)),) if held is None else to_go_on_with(held)
+        self._spans = merged(self._spans)
+        self._front = next((span.stop for span in self._spans if span.start == 0), 0)
         self._wanted: frozenset[str] | None = None
         self._finished = False
         self._open = True
@@ -210,21 +222,69 @@ class FakePartial:
 
     @property
     def size(self) -> int:
-        return len(self._bytes)
+        return self._front
 
-    async def begin(self, keep: int, digests: frozenset[str], size: int | None = None) -> None:
+    @property
+    def held(self) -> int:
+        return sum(span.length for span in self._spans)
+
+    def spans(self) -> tuple[Span, ...]:
+        return self._spans
+
+    async def begin(
+        self, keep: int, digests: frozenset[str], size: int | None = None, version: str | None = None
+    ) -> None:
         await asyncio.sleep(0)
-        if not 0 <= keep <= len(self._bytes):
+        if not 0 <= keep <= self._front:
             raise AssertionError("more bytes are to be kept than there are")
-        if size is not None and self._disk.above_floor is not None and size - len(self._bytes) > self._disk.above_floor:
+        if self._version is not None and (keep, self._version) != (self._front, (version, size)):
+            await self.retract()
+        if size is not None and self._disk.above_floor is not None and size - self.held > self._disk.above_floor:
             raise NoRoom("The destination memory has no room for this file.", hint="Free some space.")
         self._sized = size is not None
-        del self._bytes[keep:]
+        if keep < self._front:
+            self._cut(keep)
         self._wanted, self._finished = digests, False
+
+    def _cut(self, keep: int) -> None:
+        del self._bytes[keep:]
+        self._front, self._spans = keep, merged([Span(0, keep)])
+
+    def at(self, start: int) -> "FakeSegment":
+        if self._version is None:
+            raise AssertionError("written ahead before `spread`")
+        return FakeSegment(self, start)
+
+    async def spread(self, version: str, size: int) -> None:
+        await asyncio.sleep(0)
+        if self._version is None:
+            self._version = (version, size)
+            await self.note()
+
+    async def note(self) -> None:
+        await asyncio.sleep(0)
+        if self._version is not None and self._open:
+            self._destination.check()
+            self._disk.maps[self._job_id] = Map(*self._version, self._spans)
+
+    async def catch_up(self) -> None:
+        await asyncio.sleep(0)
+        self._front = next((span.stop for span in self._spans if span.start == 0), 0)
+
+    async def retract(self) -> None:
+        await asyncio.sleep(0)
+        if self._version is not None:
+            self._cut(self._front)
+            self._version = None
+            self._disk.maps.pop(self._job_id, None)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._wanted is None:
             raise AssertionError("written to before `begin`, or after a failed write")
+        self.write_at(data, self._front)
+
+    def write_at(self, data: bytes | bytearray | memoryview, start: int) -> None:
+        """As `write`, from `start` on."""
         self._finished = False
         above = self._disk.above_floor
         if above is not None:
@@ -233,29 +293,34 @@ class FakePartial:
                 raise NoRoom("The destination memory is down to its floor of free space.", hint="Free some space.")
             self._disk.above_floor = above - len(data)
         room = self._disk.room
+        fits = memoryview(data) if room is None else memoryview(data)[:room]
         if room is not None:
-            fits = memoryview(data)[:room]
             self._disk.room = room - len(fits)
-            self._bytes += fits
-            if len(fits) < len(data):
-                self._wanted = None
-                raise DestinationRefused("The destination memory is full.", hint="Free some space.")
-            return
-        self._bytes += data
+        self._bytes.extend(bytes(max(0, start - len(self._bytes))))
+        self._bytes[start : start + len(fits)] = fits
+        at_front = start == self._front
+        self._spans = merged([*self._spans, Span(start, start + len(fits))])
+        if at_front:
+            self._front = start + len(fits)
+        if len(fits) < len(data):
+            self._wanted = None
+            raise DestinationRefused("The destination memory is full.", hint="Free some space.")
 
-    async def tail(self, count: int) -> bytes:
+    async def tail(self, count: int, stop: int | None = None) -> bytes:
         await asyncio.sleep(0)
-        return bytes(self._bytes[max(0, len(self._bytes) - count) :])
+        stop = self._front if stop is None else stop
+        return bytes(self._bytes[max(0, stop - count) : stop])
 
     async def finish(self) -> dict[str, str]:
         await asyncio.sleep(0)
-        if self._wanted is None:
-            raise AssertionError("finished before `begin`, or after a failed write")
+        if self._wanted is None or self._spans[1:] or self._front != len(self._bytes):
+            raise AssertionError("finished before `begin`, after a failed write, or with a gap")
         if self._disk.refuses_sync:
-            self._disk.partials.pop(self._job_id, None)
+            self._disk.drop(self._job_id)
             self._wanted = None
             raise DestinationRefused("The destination memory failed: input/output error.", hint="Look at the disk.")
-        self._finished = True
+        self._finished, self._version = True, None
+        self._disk.maps.pop(self._job_id, None)
         return _digests(bytes(self._bytes), self._wanted)
 
     async def publish(self, path: str, modified_at: datetime | None) -> None:
@@ -266,18 +331,31 @@ class FakePartial:
         if self._destination.look_up(path) is not None:
             raise NameTaken(f"Something else lies under {path}.")
         self._disk.files[path] = Published(bytes(self._bytes), modified_at)
-        self._disk.partials.pop(self._job_id, None)
+        self._disk.drop(self._job_id)
 
     async def discard(self) -> None:
         await asyncio.sleep(0)
         if self._open:
-            self._disk.partials.pop(self._job_id, None)
+            self._disk.drop(self._job_id)
+            self._version = None
         await self.close()
 
     async def close(self) -> None:
-        await asyncio.sleep(0)
+        await self.note()
         self._wanted, self._finished, self._open = None, False, False
         self._destination.release(self._job_id)
+
+
+class FakeSegment:
+    """A sink somewhere in a FakePartial."""
+
+    def __init__(self, partial: FakePartial, start: int) -> None:
+        self._partial = partial
+        self._at = start
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._partial.write_at(data, self._at)
+        self._at += len(data)
 
 
 def _digests(content: bytes, wanted: frozenset[str]) -> dict[str, str]:

@@ -132,6 +132,9 @@ class FakeExchange:
             await self._fault.go_on.wait()
             await self._send(stop, len(self.body), sink, progress)
 
+    async def close(self) -> None:
+        """Nobody is sending."""
+
     async def _send(self, start: int, stop: int, sink: Sink, progress: Callable[[int], None]) -> None:
         for at in range(start, stop, self._block):
             piece = self.body[at : min(at + self._block, stop)]

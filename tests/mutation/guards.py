@@ -375,7 +375,7 @@ GUARDS = (
     Guard(
         "fsync of the file, before its name",
         "destination/partial.py",
-        "                os.fsync(self._fd)\n",
+        "            os.fsync(self._fd)\n",
         "",
         ("unit/test_destination_system.py::test_fsync_link_fsync_of_the_folder_in_that_order",),
     ),
@@ -389,8 +389,8 @@ GUARDS = (
     Guard(
         "a failed fsync spoils the partial",
         "destination/partial.py",
-        "            except OSError:\n                self._spoil()\n                raise\n        if length",
-        "            except OSError:\n                raise\n        if length",
+        "        except OSError:\n            self._spoil()\n            raise\n\n    def _sync",
+        "        except OSError:\n            raise\n\n    def _sync",
         ("unit/test_destination_partial.py::test_a_failed_fsync_spoils_the_partial",),
     ),
     Guard(
@@ -402,7 +402,7 @@ GUARDS = (
     ),
     Guard(
         "a published file is no partial",
-        "destination/partial.py",
+        "destination/opening.py",
         "    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:\n",
         "    if stat.S_ISREG(found.st_mode):\n",
         ("unit/test_destination_partial.py::test_a_partial_that_is_a_published_file_already_is_left_to_its_reader",),
@@ -475,8 +475,8 @@ GUARDS = (
     Guard(
         "free space: a body of unsaid length",
         "destination/partial.py",
-        "            self._room.take(self._name, len(view), self._fd)\n",
-        "",
+        "            self._room.take(self._name, len(view), self._fd)\n            while view:\n",
+        "            while view:\n",
         (f"{DISK}test_an_endless_body_stops_at_the_floor_and_gives_the_room_back",),
     ),
     Guard(

@@ -1,0 +1,75 @@
+"""Opens a partial, or makes it: a plain file that has no other name, with what it holds that can be gone on with."""
+
+import contextlib
+import errno
+import os
+import stat
+
+from syncer.core.errors import DestinationRefused
+from syncer.destination import ahead as maps
+from syncer.destination.ahead import Ahead
+from syncer.destination.marker import Site
+from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, closing, make_folder, sync_folder
+
+FOLDER = "partial"
+_PRIVATE_MODE = 0o600
+
+
+def open_folder(site: Site, root_fd: int) -> int:
+    """A handle of the folder of partials, made if missing."""
+    with closing(site.private(root_fd)) as private:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
+        if make_folder(FOLDER, private):
+            sync_folder(private)
+        return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
+
+
+def open_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
+    """The partial's handle, its bytes on disk up to the first gap, and what lies beyond; made if missing.
+
+    A partial with a second name is a file that was published by a pass killed before it could take the first name
+    away: writing to it would change the published file, so only its name is removed (I1).
+    """
+    with site.opened() as root_fd, closing(open_folder(site, root_fd)) as folder:
+        for _ in range(3):
+            fd = _open_plain(name, folder)
+            if fd >= 0:
+                try:
+                    size = os.fstat(fd).st_size
+                    size, ahead = maps.settle(fd, name, folder, size) if size else (0, None)
+                    return fd, size if ahead else _drop_holes(fd, size), ahead
+                except BaseException:
+                    os.close(fd)
+                    raise
+            os.unlink(name, dir_fd=folder)
+    raise DestinationRefused(f"The partial {name} cannot be replaced.", hint="Delete it by hand.")
+
+
+def _open_plain(name: str, folder: int) -> int:
+    """A handle of the file, made if missing; -1 where it is no plain file, or has a second name."""
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | NEVER_FOLLOW, _PRIVATE_MODE, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return -1
+        raise
+    found = os.fstat(fd)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _drop_holes(fd: int, size: int) -> int:
+    """Cut the file before its first hole, and say what is left.
+
+    Without a map partials are written in order, so a hole is what a power cut left (XFS, NFS): it would read as zeros.
+    """
+    try:
+        solid = min(size, os.lseek(fd, 0, os.SEEK_HOLE)) if size else 0
+    except OSError:
+        return size
+    if solid < size:
+        os.ftruncate(fd, solid)
+    return solid
