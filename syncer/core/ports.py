@@ -1,9 +1,9 @@
 """The seams of the house: what each part offers to the ones that use it. Real parts and fakes pass the same suites."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from syncer.core.events import Event
 from syncer.core.model import (
@@ -27,6 +27,8 @@ from syncer.core.planner import Task
 from syncer.core.resume import Answer, Ask
 from syncer.core.segments import Span
 from syncer.core.verify import Finding
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -178,7 +180,10 @@ class Partial(Sink, Protocol):
         ...
 
     async def finish(self) -> dict[str, str]:
-        """Flush and fsync; the digests of every byte on disk, by name, in lower-case hex."""
+        """Flush and fsync; the digests of every byte on disk, by name, in lower-case hex.
+
+        Called again before anything more is written, it only says them again.
+        """
         ...
 
     async def publish(self, path: str, modified_at: datetime | None) -> None:
@@ -215,6 +220,14 @@ class Destination(Protocol):
 
     async def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id. Later calls keep to it."""
+        ...
+
+    async def in_one_go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        """Await `work(*args)`, which awaits nothing but this destination and its partials.
+
+        Where their calls go to a thread, it is one way there and back for all of them; and where it is cancelled,
+        all of it is done first.
+        """
         ...
 
     async def open_partial(self, job_id: str) -> Partial:

@@ -1,12 +1,12 @@
 """The Destination port for a folder, on a local disk or a NAS mount."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from syncer.core.model import StoredFile
 from syncer.core.ports import Clock
@@ -22,6 +22,8 @@ from syncer.destination.publish import Folders, split
 from syncer.destination.room import Room
 from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
 from syncer.destination.walk import Walk
+
+T = TypeVar("T")
 
 LINES = 1000
 """Lines of a manifest written in one go."""
@@ -105,6 +107,9 @@ class FolderDestination:
 
     async def prove(self, destination_id: str) -> None:
         await self._hands.do(self._site.prove, destination_id)
+
+    async def in_one_go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        return await self._hands.go(work, *args)
 
     async def open_partial(self, job_id: str) -> FolderPartial:
         if job_id in self._held:

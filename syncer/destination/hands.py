@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
+
+_here = threading.local()  # `hands`: whose thread this is, while it goes on by itself
 
 
 class Hands:
@@ -33,20 +35,39 @@ class Hands:
 
         A thread cannot be stopped; whoever went on while it still writes would let two hands at one file.
         """
+        if getattr(_here, "hands", None) is self:
+            return call(*args)
         if self._closed:
             raise RuntimeError("used after it was closed")
-        job: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        job: asyncio.Future[T] = _Underway(loop=asyncio.get_running_loop())
         self._see_to_a_thread()
         self._jobs.put((call, args, job))
         try:
-            return await asyncio.shield(job)
+            return await job
         except asyncio.CancelledError:
-            while not job.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([job])
             if not job.cancelled():
                 job.exception()  # heard: the cancelling counts
             raise
+
+    async def go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+        """Await `work(*args)` in one thread: one way there and back for all that it does with these hands.
+
+        It must await nothing else. Cancelled like `do`.
+        """
+        return await self.do(self._go, work, args)
+
+    def _go(self, work: Callable[..., Coroutine[Any, Any, T]], args: tuple[object, ...]) -> T:
+        steps = work(*args)
+        _here.hands = self
+        try:
+            steps.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            _here.hands = None
+            steps.close()
+        raise AssertionError("what goes by itself in a thread awaited something else")
 
     def close(self) -> None:
         """Let the threads end after what they have to do; none is waited for."""
@@ -91,3 +112,10 @@ class Hands:
                 future.set_result(result)
             else:
                 future.set_exception(error)
+
+
+class _Underway(asyncio.Future[Any]):
+    """What a thread does, which cannot be stopped: whoever awaits it and is cancelled hears so once it is done."""
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002
+        return False

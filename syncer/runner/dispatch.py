@@ -58,12 +58,14 @@ class Dispatcher:
         self.planner = Planner(parts.clock.now(), prefer=rules.prefer, sizes=pace.sizes)
         self._claims: dict[str, Claim] = {}  # held and not begun
         self._running: dict[asyncio.Task[Outcome | None], Claim] = {}
+        self._ended: list[asyncio.Task[Outcome | None]] = []  # of those, what is to be collected
         self._on_disk: dict[str, int] = {}  # bytes here of what runs
+        self._grown: dict[str, None] = {}  # those of which the planner does not know it yet, in order
         self._yielding = set[str]()
         self._offered = set[str]()  # ids the ledger is to be asked about
         self._not_ours = set[str]()  # ids that could not be claimed
-        self._news = asyncio.Event()
-        self._over = asyncio.Event()  # a worker has ended
+        self._news = asyncio.Event()  # of any kind: a worker has ended, or there is more to decide
+        self._alarm: tuple[float, asyncio.Task[None]] | None = None  # when to look again, and the sleeper till then
         self._listing_ended = False
         self._last = Decision()
 
@@ -83,8 +85,10 @@ class Dispatcher:
             case BytesArrived(job_id, count):
                 self._lanes.arrived(count)
                 self._on_disk[job_id] = self._on_disk.get(job_id, 0) + count
+                self._grown[job_id] = None
             case FetchStarted(job_id, _, size, offset):
                 self._on_disk[job_id] = offset
+                self._grown[job_id] = None
                 if size is not None:
                     self.planner.learn(job_id, size)
                     if self._last.pressed:
@@ -116,10 +120,11 @@ class Dispatcher:
                 if loaded and ended and await self._is_spent():
                     return
                 await self._await_change(decision.look_again)
-                await self._collect()
+                self._collect()
         finally:
             loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+            sleeper = self._silence()
+            await asyncio.gather(loading, *sleeper, return_exceptions=True)
             await self._wind_up()
 
     # --- what there is ---
@@ -148,8 +153,9 @@ class Dispatcher:
     # --- what to do ---
 
     def _decide(self) -> Decision:
-        for claim in self._running.values():
-            self.planner.arrived(claim.entry.id, self._on_disk.get(claim.entry.id, 0))
+        grown, self._grown = self._grown, {}
+        for job_id in grown:
+            self.planner.arrived(job_id, self._on_disk.get(job_id, 0))
         self._pace.line = self._lanes.line
         running = len(self._running)
         slots = min(self._rules.workers, running + self._room(running))
@@ -173,7 +179,7 @@ class Dispatcher:
                 continue
             claim = self._claims.pop(job_id)
             task = asyncio.create_task(self._worker.work(claim), name=f"job {job_id}")
-            task.add_done_callback(lambda _: self._over.set())
+            task.add_done_callback(self._note_end)
             self._running[task] = claim
         # Under pressure a slot may be free on purpose: what runs there would make something else late.
         free = 0 if decision.pressed and len(self.planner) > len(self._running) else self._rules.workers
@@ -186,35 +192,51 @@ class Dispatcher:
 
     # --- what came of it ---
 
-    async def _await_change(self, seconds: float | None) -> None:
-        """Until a worker has ended, there is news, or the planner wants to look again."""
-        if self._over.is_set() or self._news.is_set():
-            return
-        waits: list[asyncio.Task[object]] = [
-            asyncio.create_task(self._over.wait()),
-            asyncio.create_task(self._news.wait()),
-        ]
-        if seconds is not None:
-            waits.append(asyncio.create_task(self._parts.clock.sleep(seconds)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
+    def _note_end(self, task: "asyncio.Task[Outcome | None]") -> None:
+        self._ended.append(task)
+        self._news.set()
 
-    async def _collect(self) -> None:
-        self._over.clear()
-        for task in [task for task in self._running if task.done()]:
+    async def _await_change(self, seconds: float | None) -> None:
+        """Until a worker has ended, there is news, or the planner wants to look again.
+
+        Sooner than that is right too: so one sleeper serves for many waits, each of which ends before it wakes.
+        """
+        if self._news.is_set():
+            return
+        clock = self._parts.clock
+        if seconds is not None:
+            moment = clock.monotonic() + seconds
+            if self._alarm is None or self._alarm[1].done() or self._alarm[0] > moment:
+                self._silence()
+                self._alarm = moment, asyncio.create_task(clock.sleep(seconds), name="look again")
+                self._alarm[1].add_done_callback(lambda _: self._news.set())
+        await self._news.wait()
+
+    def _silence(self) -> list["asyncio.Task[None]"]:
+        """No alarm any more; its sleeper, if there was one, is about to end."""
+        alarm, self._alarm = self._alarm, None
+        if alarm is None:
+            return []
+        alarm[1].cancel()
+        return [alarm[1]]
+
+    def _collect(self) -> None:
+        ended, self._ended = self._ended, []
+        for task in ended:
             claim = self._running.pop(task)
             job_id = claim.entry.id
-            self.planner.arrived(job_id, self._on_disk.pop(job_id, 0))
+            on_disk = self._on_disk.pop(job_id, 0)
+            self._grown.pop(job_id, None)
             asked = job_id in self._yielding
             self._yielding.discard(job_id)
+            outcome = None if task.cancelled() else task.result()
+            if outcome is None or isinstance(outcome, Retry | HandBack):
+                self.planner.arrived(job_id, on_disk)
             if task.cancelled():
                 self._parts.observer.notify(FetchYielded(job_id, label_of(claim)))
                 (self.planner.yielded if asked else self.planner.again)(job_id)
             else:
-                self._heed(job_id, task.result())
+                self._heed(job_id, outcome)
         self._lanes.told(len(self._running))
 
     def _heed(self, job_id: str, outcome: Outcome | None) -> None:

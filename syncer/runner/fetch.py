@@ -1,7 +1,7 @@
 """One file from its link to its final name: ask, judge, pour, prove, publish."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from syncer.core import naming, resume
@@ -23,6 +23,18 @@ YOUNG = 1.0
 
 MOST_NAMES = 100
 """Names tried for one file before it is given up for this pass: only ill will takes that many."""
+
+
+LATELY = 1.0
+"""Seconds for which a name that was free counts as free."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """A path under which nothing lay at a moment of the monotonic clock."""
+
+    path: str
+    at: float
 
 
 class Gauge:
@@ -89,30 +101,39 @@ class Fetching:
         )
 
     async def fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Outcome:
-        partial = await self._parts.destination.open_partial(claim.entry.id)
-        gauge.start(partial.held)
+        destination, opened = self._parts.destination, list[Partial]()
         try:
+            free = await destination.in_one_go(self._open, claim, opened)
+            (partial,) = opened
+            gauge.start(partial.held)
             try:
-                promise, path = await self._fill(claim, link, partial, gauge)
+                promise, path = await self._fill(claim, link, partial, gauge, free)
             except SegmentsEnded:
                 claim = replace(claim, entry=gauge.entry or claim.entry)
-                promise, path = await self._fill(claim, link, partial, gauge)
-            digests = await partial.finish()
-            problem = resume.check_whole(promise, partial.size, digests)
-            if problem is not None:
-                raise problem
-            path = await self._publish(claim, partial, path, promise)
-            file = stored_file(path, partial.size, digests["sha256"], promise, self._parts.clock.now())
+                promise, path = await self._fill(claim, link, partial, gauge, free)
+            return Stored(await self._conclude(claim, partial, promise, path))
         except FetchError as error:
-            gauge.stop(partial.held)
-            if not error.keep_partial:
-                gauge.stop(0)
-                await partial.discard()
+            for partial in opened:
+                gauge.stop(partial.held)
+                if not error.keep_partial:
+                    gauge.stop(0)
+                    await partial.discard()
             raise
         finally:
-            await partial.close()
-        await self._parts.destination.enlist(claim.entry.id, claim.entry.name, file)
-        return Stored(file)
+            for partial in opened:
+                await partial.close()
+
+    async def _open(self, claim: Claim, opened: list[Partial]) -> "_Free | None":
+        """Open the partial into `opened`, and look whether the name that the file is likely to get is free.
+
+        In the destination only. Were it cancelled, what it returned would be lost; what is opened must not be.
+        """
+        entry, destination = claim.entry, self._parts.destination
+        opened.append(await destination.open_partial(entry.id))
+        path = entry.path or self._name(claim, "", 0)
+        if await destination.size_of(path) is not None:
+            return None
+        return _Free(path, self._parts.clock.monotonic())
 
     def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
         """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
@@ -126,20 +147,22 @@ class Fetching:
                 raise
             return resume.AskAgain(error.message)
 
-    async def _fill(self, claim: Claim, link: Link, partial: Partial, gauge: Gauge) -> tuple[Promise, str]:
+    async def _fill(
+        self, claim: Claim, link: Link, partial: Partial, gauge: Gauge, free: "_Free | None"
+    ) -> tuple[Promise, str]:
         """Bring the partial to its full length; what was promised of it, and the path reserved for it."""
         asked = resume.ask(partial.size, claim.entry.promise)
         async with self._parts.fetcher.open(link, asked) as exchange:
             verdict = self._judge(claim, asked, exchange.answer)
             if not isinstance(verdict, resume.AskAgain):
-                return await self._pour(claim, link, partial, (exchange, verdict), gauge)
+                return await self._pour(claim, link, partial, (exchange, verdict), gauge, free)
         reason = verdict.reason
         async with self._parts.fetcher.open(link, resume.Ask()) as exchange:
             verdict = resume.judge(resume.Ask(), Promise(), exchange.answer)
             if isinstance(verdict, resume.AskAgain):
                 raise NotTheFile(f"{exchange.answer.host}: {verdict.reason}.")
             self._restarted(claim, reason)
-            return await self._pour(claim, link, partial, (exchange, verdict), gauge)
+            return await self._pour(claim, link, partial, (exchange, verdict), gauge, free)
 
     async def _pour(
         self,
@@ -148,6 +171,7 @@ class Fetching:
         partial: Partial,
         reply: tuple[Exchange, resume.Append | resume.FromStart | resume.Complete],
         gauge: Gauge,
+        free: "_Free | None",
     ) -> tuple[Promise, str]:
         (exchange, verdict), entry = reply, claim.entry
         promise, gauge.deadline = verdict.promise, link.expires_at
@@ -165,7 +189,8 @@ class Fetching:
                 self._counts.resumed += 1
             case resume.FromStart(changed=True):
                 self._restarted(claim, "the storage sent the whole file")
-        path = await self._reserve(claim, promise, naming.extension_for(promise.content_type, link.url))
+        extension = naming.extension_for(promise.content_type, link.url)
+        path = await self._reserve(claim, promise, extension, free=free)
         gauge.entry = replace(entry, link=link, path=path, promise=promise)
         version = self._segments.version_of(entry.id, partial, promise, exchange.answer)
         await partial.begin(keep, wanted_digests(promise), promise.size, version)
@@ -201,16 +226,26 @@ class Fetching:
         return promise, path
 
     async def _reserve(
-        self, claim: Claim, promise: Promise, extension: str, *, after: str | None = None, reason: str = ""
+        self,
+        claim: Claim,
+        promise: Promise,
+        extension: str,
+        *,
+        free: "_Free | None" = None,
+        after: str | None = None,
+        reason: str = "",
     ) -> str:
         """A path that nothing else has, in the ledger and on disk; committed before the first byte is kept.
 
-        `after` is a path that turned out to be taken, and `reason` says why.
+        `free` is one that nothing had a moment ago; `after` one that turned out to be taken, and `reason` says why.
         """
         entry, parts = claim.entry, self._parts
         new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
         for path in itertools.chain([entry.path] if entry.path else [], new):
-            if path == after or await parts.destination.size_of(path) is not None:
+            if path == after:
+                continue
+            seen = free is not None and free.path == path and parts.clock.monotonic() - free.at < LATELY
+            if not seen and await parts.destination.size_of(path) is not None:
                 continue
             if await parts.ledger.reserve(claim, path, promise):
                 return path
@@ -222,22 +257,39 @@ class Fetching:
             self._rules.naming, entry.id, entry.name, entry.created_at, extension=extension, variant=variant
         )
 
-    async def _publish(self, claim: Claim, partial: Partial, path: str, promise: Promise) -> str:
+    async def _conclude(self, claim: Claim, partial: Partial, promise: Promise, path: str) -> StoredFile:
+        """Prove the partial and publish it, under another name where somebody was quicker."""
+        destination = self._parts.destination
         extension = naming.extension_for(promise.content_type, None)
         if promise.size is None:
             # Sent without a length, it has one now; were it not in the ledger, a kill from here on could not heal.
+            await destination.in_one_go(self._prove, partial, promise)
             promise = replace(promise, size=partial.size)
             await self._parts.ledger.reserve(claim, path, promise)
         reason = ""
         for _ in range(MOST_NAMES):
             try:
-                await partial.publish(path, claim.entry.created_at)
+                return await destination.in_one_go(self._bring_out, claim, partial, promise, path)
             except NameTaken as taken:
                 reason = taken.message
                 path = await self._reserve(claim, promise, extension, after=path, reason=reason)
-            else:
-                return path
         raise NameTaken(reason)
+
+    async def _bring_out(self, claim: Claim, partial: Partial, promise: Promise, path: str) -> StoredFile:
+        """Prove, publish, note in the manifest: in the destination only. Raises NameTaken, and may be called again."""
+        entry, parts = claim.entry, self._parts
+        digests = await self._prove(partial, promise)
+        await partial.publish(path, entry.created_at)
+        file = stored_file(path, partial.size, digests["sha256"], promise, parts.clock.now())
+        await parts.destination.enlist(entry.id, entry.name, file)
+        return file
+
+    async def _prove(self, partial: Partial, promise: Promise) -> dict[str, str]:
+        digests = await partial.finish()
+        problem = resume.check_whole(promise, partial.size, digests)
+        if problem is not None:
+            raise problem
+        return digests
 
     def _restarted(self, claim: Claim, reason: str) -> None:
         self._counts.restarted += 1

@@ -204,6 +204,26 @@ async def test_swept_is_gone_and_the_rest_is_not(destination):
     assert sizes == [0, 5]
 
 
+async def test_many_steps_in_one_go_are_those_steps(destination):
+    async def bring(content: bytes, path: str) -> dict[str, str]:
+        partial = await destination.open_partial("job")
+        try:
+            await partial.begin(0, BOTH)
+            partial.write(content)
+            digests = await partial.finish()
+            assert await partial.finish() == digests
+            await partial.publish(path, AT)
+        finally:
+            await partial.close()
+        return digests
+
+    assert await destination.in_one_go(bring, b"film", "2026/a.mp4") == digests_of(b"film", "md5", "crc32c")
+    assert await destination.digest("2026/a.mp4", frozenset()) == digests_of(b"film")
+    with pytest.raises(NameTaken):
+        await destination.in_one_go(bring, b"another", "2026/a.mp4")
+    assert await destination.in_one_go(destination.size_of, "2026/a.mp4") == 4
+
+
 async def test_nothing_is_replaced(destination):
     await put(destination, "2026/a.mp4", b"first", "one")
     partial = await filled(destination, "two", b"second")

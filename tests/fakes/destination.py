@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 import google_crc32c
 
@@ -13,6 +14,8 @@ from syncer.core.model import StoredFile
 from syncer.core.naming import unique_key
 from syncer.core.segments import Map, Span, merged, to_go_on_with
 from syncer.core.verify import is_kept_apart
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,9 @@ class FakeDestination:
         await asyncio.sleep(0)
         self._check(destination_id)
         self._expected = destination_id
+
+    async def in_one_go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        return await work(*args)
 
     async def open_partial(self, job_id: str) -> "FakePartial":
         await asyncio.sleep(0)

@@ -130,7 +130,7 @@ class Planner:
     def arrived(self, job_id: str, on_disk: int) -> None:
         """So many bytes of the file are here now."""
         row = self._rows.number.get(job_id)
-        if row is not None:
+        if row is not None and self._rows.on_disk[row] != on_disk:
             self._rows.on_disk[row] = on_disk
             self._board.reweigh(row)
 

@@ -36,6 +36,7 @@ class Timeline:
         self._leaves: list[tuple[float, float, float, float]] = []  # load, crest, largest, latest start
         self._tree: list[tuple[float, float, float, float]] = []
         self._width = 0  # leaves in the tree, a power of two; 0: to be built
+        self._stale: set[int] = set()  # blocks whose leaves are to be reckoned anew before the tree is asked
         self._count = 0
         self._head = 0  # the first block that may hold any
 
@@ -50,6 +51,7 @@ class Timeline:
         self._rate, self._alone = rate, alone
         held = array("i", rows)
         self._count = len(held)
+        self._stale.clear()
         self._set(0, len(self._blocks), [held[at : at + _FULL // 2] for at in range(0, len(held), _FULL // 2)])
 
     def add(self, rows: Iterable[int]) -> None:
@@ -78,14 +80,15 @@ class Timeline:
         del block[at]
         self._count -= 1
         # An emptied block keeps its place: to close the gap, the whole tree would have to be built anew.
-        self._set(place, 1, [block])
+        if block:
+            self._ends[place] = self._key(block[-1])
+        self._stale.add(place)
         while self._head < len(self._blocks) - 1 and not self._blocks[self._head]:
             self._head += 1
 
     def touch(self, row: int) -> None:
         """The row's load changed."""
-        place, _ = self._find(row)
-        self._set(place, 1, [self._blocks[place]])
+        self._stale.add(bisect_left(self._ends, self._key(row)))
 
     @property
     def load(self) -> float:
@@ -186,6 +189,8 @@ class Timeline:
 
     def _set(self, place: int, count: int, blocks: "list[array[int]]") -> None:
         """Put `blocks` in the place of `count` ones."""
+        if len(blocks) != count:
+            self._refresh()  # while they are where they are noted
         leaves = [self._leaf(block) for block in blocks]
         self._blocks[place : place + count] = blocks
         self._ends[place : place + count] = [self._key(block[-1]) if block else self._ends[place] for block in blocks]
@@ -195,13 +200,26 @@ class Timeline:
             self._width = 0
             return
         for at, leaf in enumerate(leaves, place):
-            node = self._width + at
-            self._tree[node] = leaf
-            while node > 1:
-                node //= 2
-                self._tree[node] = _joined(self._tree[2 * node], self._tree[2 * node + 1])
+            self._put(at, leaf)
+
+    def _refresh(self) -> None:
+        """Reckon the stale leaves anew: once, however often their rows changed."""
+        stale, self._stale = self._stale, set()
+        for place in stale:
+            self._leaves[place] = leaf = self._leaf(self._blocks[place])
+            if self._width:
+                self._put(place, leaf)
+
+    def _put(self, place: int, leaf: tuple[float, float, float, float]) -> None:
+        node = self._width + place
+        self._tree[node] = leaf
+        while node > 1:
+            node //= 2
+            self._tree[node] = _joined(self._tree[2 * node], self._tree[2 * node + 1])
 
     def _build(self) -> None:
+        if self._stale:
+            self._refresh()
         if self._width or not self._leaves:
             return
         width = 1 << (len(self._leaves) - 1).bit_length()
