@@ -18,11 +18,15 @@ from dataclasses import dataclass, replace
 MAX_COUNT = 5000
 """The API's own ceiling on `count`."""
 
-MIN_OVERLAPPED = 16
+MIN_OVERLAPPED = 17
 """Shorter pages than this overlap only where that costs little: a deletion meanwhile may then go unnoticed."""
 
 MAX_STALE = 25
 """Pages in a row without anything new before the walk ends whatever else it sees: a server that never ends."""
+
+MAX_REPEATS = 10
+"""The same page under so many indices in a row is how a server ends that shows its last page for ever. Growth by just
+one page between two requests looks the same, but not so often."""
 
 MAX_ROUNDS = 5
 """Looks over the list, the first included."""
@@ -49,6 +53,8 @@ class Walk:
     frontier: int = 0  # position behind the last entry read in this round
     anchor: str | None = None  # the last id at the frontier
     stale: int = 0  # pages in a row that led nowhere
+    first: str | None = None  # the first id of the page before
+    repeats: int = 0  # pages in a row that were the page before once more
     own_pages: bool = False  # the server pays no heed to `count`
     round: int = 1
     thorough: bool = True  # this round goes to the end, not only to the first page without news
@@ -92,7 +98,7 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
         if counts_from_one:
             return replace(walk, index=1, base=1)
         # Where even the overlap is gone, entries behind it may have slipped up into what was read.
-        slipped = walk.overlap > 0 and walk.frontier > walk.limit
+        slipped = walk.overlap > 0
         return _end_round(replace(walk, gap=walk.gap or slipped), proven=True)
     walk = _learn(walk, ids)
     last = next((i for i in reversed(ids) if i is not None), None)
@@ -103,6 +109,8 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
         frontier=max(walk.position + len(ids), walk.frontier if walk.position == 0 else 0),
         anchor=last if moved else walk.anchor,
         stale=0 if moved else walk.stale + 1,
+        first=ids[0],
+        repeats=0 if moved or ids[0] != walk.first else walk.repeats + 1,
         found=walk.found + len(fresh),
         pushed=walk.pushed + (max(0, again - walk.overlap) if walk.round == 1 and walk.frontier else 0),
         gap=walk.gap or _is_gap(walk, ids, fresh),
@@ -110,9 +118,11 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
     )
     if _is_tail(walk, ids, fresh):
         return _end_round(seen, proven=True)
-    if _leads_nowhere(walk, seen, ids, fresh):
-        stuck = seen.stale >= 2 and ids[0] == walk.head
-        return _end_round(replace(seen, stuck=walk.stuck or stuck), proven=False)
+    if seen.repeats >= MAX_REPEATS:
+        stuck = ids[0] == walk.head
+        return _end_round(replace(seen, stuck=walk.stuck or stuck), proven=not stuck)
+    if _leads_nowhere(walk, seen, fresh):
+        return _end_round(seen, proven=False)
     return _step(seen)
 
 
@@ -142,18 +152,13 @@ def _is_tail(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> bo
     return not fresh and 0 < walk.overlap == len(ids) < walk.count and ids[-1] == walk.anchor
 
 
-def _leads_nowhere(before: Walk, seen: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> bool:
+def _leads_nowhere(before: Walk, seen: Walk, fresh: frozenset[str]) -> bool:
+    """Whether going on is in vain. Pages full of known entries alone are no end: they may have been pushed down."""
     if fresh:
         return False
     if not before.thorough or seen.stale >= MAX_STALE:
         return True
-    if before.round > 1 and before.index > before.extent + MAX_STALE:
-        return True
-    if before.anchor is not None and before.anchor not in ids:
-        return False  # pushed down beyond this page: what is not yet seen lies further on
-    if all(i is None for i in ids):
-        return False  # nothing readable here tells nothing of what follows
-    return seen.stale >= 2
+    return before.round > 1 and before.index > before.extent + MAX_STALE
 
 
 def _step(walk: Walk) -> Walk:
@@ -204,14 +209,15 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
     gap = walk.gap and not walk.own_pages
     if walk.round == 1:
         settled, unexplained, moving = False, 0, False
-        unsure, thorough = not proven, gap
+        unsure = not proven
+        thorough = gap or (unsure and walk.own_pages and not walk.stuck)
     else:
         # A server that goes its own way shows pages again for reasons of its own; only news count there.
         repeats = walk.stuck or walk.own_pages
         unexplained = 0 if walk.thorough or repeats else max(0, walk.pushed - walk.found)
         unsure = walk.unsure and not (walk.thorough and proven)
         moving = walk.moving or walk.found > 0 or (walk.pushed > 0 and not repeats)
-        thorough = gap or unexplained > 0 or (unsure and moving)
+        thorough = gap or unexplained > 0 or (unsure and (moving or walk.own_pages) and not walk.stuck)
         settled = walk.found == 0 and not thorough
     if settled or walk.round >= MAX_ROUNDS:
         whole = not (walk.stuck and walk.full)  # what lies behind a full page that comes for ever is not known
@@ -223,6 +229,8 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
         frontier=0,
         anchor=None,
         stale=0,
+        first=None,
+        repeats=0,
         found=0,
         pushed=walk.pushed if walk.round == 1 else unexplained,
         gap=False,

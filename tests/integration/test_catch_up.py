@@ -9,7 +9,7 @@ from helpers.timed import Told
 from syncer.core.events import FetchStarted, Standing
 from syncer.sandbox.faults import Kind, Op, When
 from syncer.sandbox.faults_wire import Slow, Status
-from syncer.sandbox.model import SandboxJob
+from syncer.sandbox.model import LinkOrigin, LinkRules, Rules, SandboxJob
 from syncer.sandbox.scenarios import Scenario
 
 KIB = 1024
@@ -59,7 +59,10 @@ async def test_a_size_is_asked_for_once_even_if_the_pass_dies_before_the_file(si
 
 async def test_a_link_that_is_refused_to_a_probe_goes_straight_to_relinking(site):
     refused = Status(status=403, when=When(jobs=frozenset({"job-001"}), first=1))
-    here = site(jobs(3, size=20 * KIB), Scenario("t", storage=(refused,)))
+    # A list that signed anew would bring another link at its second look, and nothing would be left to relink.
+    rules = Rules(links=LinkRules(origin=LinkOrigin.LOOKUP))
+    made = jobs(3, size=20 * KIB, completed_at=datetime.now(UTC))
+    here = site(made, Scenario("t", rules=rules, storage=(refused,)))
     report = await here.sync(catch_up=True)
     assert (report.exit_code, report.jobs.stored, report.transfer.retries) == (0, 3, 0)
     assert [seen.status for seen in here.storage_requests() if seen.job_id == "job-001"] == [403, 200]

@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass, field
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from syncer.core import listing
@@ -133,6 +133,12 @@ def test_jobs_made_meanwhile_neither_hide_nor_double_any_whatever_the_page_cap(s
     check(server, read(server, count))
 
 
+@example(
+    size=53,
+    cap=33,
+    moves=[Move(2, 0, 30, 0.0), Move(3, 51, 0, 0.86), Move(3, 36, 0, 0.07), Move(5, 3, 2, 1.0), Move(6, 56, 5, 0.0)],
+    base=(1, False),
+)  # what was left of the first page hid behind an empty second one
 @given(
     size=st.integers(0, 300),
     cap=st.one_of(st.integers(MIN_OVERLAPPED, 50), st.just(MAX_COUNT)),
@@ -155,6 +161,7 @@ def test_jobs_deleted_meanwhile_never_make_a_listing_double_or_endless(size, cap
     assert server.requests <= bound(size + server.made)
 
 
+@example(size=274, fixed=16, moves=[Move(before=9, create=32, delete=0, place=0.373)], count=3)  # two pages known whole
 @given(
     size=st.integers(0, 300), fixed=st.integers(1, 80), moves=moves(deletions=False), count=st.integers(1, MAX_COUNT)
 )
@@ -169,6 +176,21 @@ def test_a_server_that_pays_no_heed_to_the_index_is_left_soon(size):
     server = Server(names(size), ignores_index=True)
     assert read(server) == Reading(sorted(names(size)), complete=True)
     assert server.requests <= MAX_STALE + 5
+
+
+@given(size=st.integers(1, 300), fixed=st.integers(1, 80), moves=moves(deletions=False))
+@settings(deadline=None)
+def test_a_server_that_shows_its_last_page_for_ever_is_read_whole(size, fixed, moves):
+    class Clamped(Server):
+        def page(self, index, count):
+            last = (len(self.entries) + sum(move.create for move in self.moves) - 1) // fixed
+            found = super().page(index, count)
+            return found or self.entries[(len(self.entries) - 1) // fixed * fixed :] if index <= 10 * last + 99 else []
+
+    server = Clamped(names(size), fixed=fixed, moves=moves)
+    check(server, read(server))
+    still = Clamped(names(size), fixed=fixed)
+    assert still.size == len(read(still).kept)
 
 
 def test_a_full_page_that_comes_for_ever_is_no_end():

@@ -54,5 +54,6 @@ def test_options_of_mount_and_super_block_count():
 def test_this_machines_table_is_understood():
     mounts = parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
     assert mount_of("/proc/self", mounts).kind == "proc"
-    assert mount_of("/nowhere/at/all", mounts).point == "/"
+    roots = [mount for mount in mounts if mount.point == "/"]  # none in a chroot that is no mount of its own
+    assert mount_of("/nowhere/at/all", mounts) == (roots[-1] if roots else None)
     assert mount_of("/x", ()) is None
