@@ -40,6 +40,8 @@ TRANSFER = (
     "name_template",
     "bwlimit",
     "max_file_size",
+    "segments",
+    "segment_size",
     "min_free",
     "catch_up",
     "prefer",

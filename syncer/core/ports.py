@@ -171,8 +171,8 @@ class Partial(Sink, Protocol):
         """fsync what is there, and then the note of where it lies."""
         ...
 
-    async def catch_up(self) -> None:
-        """Read what lies behind the front into the digests, as far as there is no gap; while others write on."""
+    async def catch_up(self, most: int) -> None:
+        """Read what lies behind the front into the digests, up to the next gap or to `most`; while others write on."""
         ...
 
     async def retract(self) -> None:

@@ -140,8 +140,8 @@ class FolderPartial:
     async def note(self) -> None:
         await self._hands.do(self._note)
 
-    async def catch_up(self) -> None:
-        while await self._hands.do(self._catch_up):
+    async def catch_up(self, most: int) -> None:
+        while await self._hands.do(self._catch_up, most):
             pass
 
     async def retract(self) -> None:
@@ -228,12 +228,12 @@ class FolderPartial:
         maps.write_map(self._name, folder, held)
         ahead.noted(held)
 
-    def _catch_up(self) -> bool:
+    def _catch_up(self, most: int) -> bool:
         """Some bytes more that lie behind the front into the digests; False where there are none, or it is busy."""
         ahead, digester = self._ahead, self._digester
         if ahead is None or digester is None:
             return False
-        stop = min(ahead.reach(self._size), self._size + STEP)
+        stop = min(ahead.reach(self._size), self._size + STEP, most)
         if stop <= self._size:
             return False
         self._digester = None

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 TICK = 1.0
 """Seconds between two looks at whether another connection pays, and at what can be hashed."""
 
-NOTED = 5.0
+NOTED = 3.0
 """Seconds of work that a kill costs at the most: so often it is noted what lies where."""
 
 FRUITLESS = 3
@@ -140,7 +140,7 @@ class Segmented:
         self._size, self._version = promise.size, promise.etag
         self._bar = bar
         ahead = [span for span in partial.spans() if span.start > partial.size]
-        self._unproven = {span.stop: span.length for span in ahead}  # of an earlier try; compared with what follows
+        self._unproven = {span.stop: span for span in ahead}  # of an earlier try; compared with what follows
         self._spread = bool(ahead)
         self.front = Reach(partial, Span(partial.size, ahead[0].start if ahead else self._size))
         self._flying = {self.front}
@@ -171,7 +171,7 @@ class Segmented:
             raise
         finally:
             await self._stop(beside)
-        await self._partial.catch_up()
+        await self._partial.catch_up(self._size)
 
     # --- those who bring ---
 
@@ -211,7 +211,8 @@ class Segmented:
     async def _fetch(self, reach: Reach) -> None:
         """One stretch. Raises SegmentsEnded where the answer is not exactly that."""
         start = reach.start
-        asked = segments.ask_for(reach.span, self._version, self._unproven.get(start, 0))
+        before = self._unproven.get(start)
+        asked = segments.ask_for(reach.span, self._version, 0 if before is None else before.length)
         try:
             async with self._means.fetcher.open(self._link, asked) as exchange:
                 resume.judge_segment(asked, self._promise, exchange.answer)
@@ -302,7 +303,8 @@ class Segmented:
         while True:
             self._moved.clear()
             if self._spread:
-                await self._partial.catch_up()
+                # No further than to what is proven: that is what is kept where ranges turn out not to be trusted.
+                await self._partial.catch_up(min((span.start for span in self._unproven.values()), default=self._size))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK):
                     await self._moved.wait()

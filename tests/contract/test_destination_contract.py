@@ -299,13 +299,15 @@ async def test_bytes_may_come_before_their_turn(destination):
     middle = partial.at(1000)
     middle.write(content[1000:1500])
     middle.write(memoryview(content)[1500:5000])
-    await partial.catch_up()
+    await partial.catch_up(5100)
+    assert (partial.size, partial.held) == (5100, 6000)
+    await partial.catch_up(len(content))
     assert (partial.size, partial.held) == (6000, 6000)
     assert await partial.tail(10) == content[5990:6000]
     assert await partial.tail(10, 20) == content[10:20]
     last = partial.at(6000)
     last.write(content[6000:])
-    await partial.catch_up()
+    await partial.catch_up(len(content))
     assert await partial.finish() == digests_of(content, "md5", "crc32c")
     await partial.publish("a.mp4", AT)
     await partial.close()
@@ -325,7 +327,7 @@ async def test_what_came_before_its_turn_outlives_a_restart(place, destination):
     assert await again.tail(5, 6000) == content[5995:6000]
     again.at(1000).write(content[1000:5000])
     again.at(6000).write(content[6000:])
-    await again.catch_up()
+    await again.catch_up(len(content))
     assert await again.finish() == digests_of(content, "md5", "crc32c")
     await again.discard()
 

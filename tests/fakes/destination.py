@@ -273,14 +273,15 @@ class FakePartial:
             self._destination.check()
             self._disk.maps[self._job_id] = Map(*self._version, self._spans)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, most: int) -> None:
         await asyncio.sleep(0)
-        self._front = next((span.stop for span in self._spans if span.start == 0), 0)
+        reach = next((span.stop for span in self._spans if span.start == 0), 0)
+        self._front = max(self._front, min(reach, most))
 
     async def retract(self) -> None:
         await asyncio.sleep(0)
         if self._version is not None:
-            self._cut(self._front)
+            self._cut(self._front)  # what lies behind the front without a gap goes as well
             self._version = None
             self._disk.maps.pop(self._job_id, None)
 
