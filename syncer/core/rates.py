@@ -27,7 +27,7 @@ class Line:
     connection: float | None = None  # the most that one transfer may get, as far as is known; None: as much as `total`
     spread: float = 0.0  # of `total`: one standard deviation
     lanes: int = 1  # transfers that fill the line
-    tried: int = 0  # the most transfers that were measured side by side
+    unsure: int = 0  # the most that were tried, where no fewer are known to carry as much: more may carry more; else 0
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Rates:
         total = sum(one.bytes for one in filling) / sum(one.seconds for one in filling)
         too_few = max((n for n in known if n < enough), default=0)
         lanes = enough if enough - too_few <= 1 else max(1, (enough + too_few) // 2)
-        return Line(total, total / (too_few + 1), math.sqrt(self._square), lanes, max(known))
+        return Line(total, total / (too_few + 1), math.sqrt(self._square), lanes, enough if enough == max(known) else 0)
 
     def _pass_to(self, at: float) -> None:
         """Let the time until `at` count for the level that was at work, and all else fade."""

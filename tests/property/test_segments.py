@@ -113,13 +113,14 @@ def test_it_takes_a_strong_validator_and_ranges(promise, answer, version):
     ("line", "connections", "expected"),
     [
         (Line(), 1, False),  # nothing is measured yet
-        (Line(100.0, 100.0, lanes=1, tried=1), 1, True),  # nobody has tried two
-        (Line(100.0, 100.0, lanes=1, tried=2), 1, False),  # two brought no more
-        (Line(200.0, 100.0, lanes=2, tried=2), 1, True),
-        (Line(200.0, 100.0, lanes=2, tried=2), 2, True),
-        (Line(200.0, 100.0, lanes=2, tried=3), 2, False),
-        (Line(400.0, 400.0, lanes=2, tried=4), 1, True),  # four filled it; half as many may
-        (Line(400.0, 400.0, lanes=2, tried=4), 3, False),
+        (Line(100.0, 100.0, lanes=1, unsure=1), 1, True),  # nobody has tried two
+        (Line(100.0, 100.0, lanes=1), 1, False),  # two brought no more
+        (Line(200.0, 100.0, lanes=2, unsure=2), 1, True),
+        (Line(200.0, 100.0, lanes=2, unsure=2), 2, True),
+        (Line(200.0, 100.0, lanes=2), 2, False),
+        (Line(400.0, 400.0, lanes=2, unsure=4), 1, True),  # four were tried, and half as many may do
+        (Line(400.0, 400.0, lanes=2, unsure=4), 3, False),
+        (Line(400.0, 400.0, lanes=2, unsure=4), 4, True),
     ],
 )
 def test_another_connection_pays_below_what_fills_the_line(line, connections, expected):

@@ -1,4 +1,4 @@
-"""Slots that no file needs, lent to large files: only where that pays, to the most pressing, and until they are needed."""
+"""Slots that no file needs, lent to large files: where that pays, to the most pressing, until they are needed."""
 
 from datetime import UTC, datetime, timedelta
 
