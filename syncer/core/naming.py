@@ -25,6 +25,7 @@ PART_BYTES = 255
 UNDATED = "undated"
 PRIVATE = ".syncer"
 
+_NAMES = 256  # of the last ones asked for, what was made of them is remembered
 _FIELDS = frozenset({"created", "stem", "name", "id", "ext"})
 _ID_BYTES = 80
 _STEM_BYTES = 150
@@ -112,7 +113,12 @@ def path_for(
     when something that is not this job's lies at the first.
     """
     stem, own = split_extension(name or "")
-    ext = own or extension
+    return _path_for(naming, job_id, stem, own or extension, created_at, variant)
+
+
+@lru_cache(maxsize=_NAMES)
+def _path_for(naming: Naming, job_id: str, stem: str, ext: str, created_at: datetime | None, variant: int) -> str:
+    """The same of a name that was taken apart; remembered, for it is asked for before a file is fetched and after."""
     safe_id = id_in_name(job_id, variant)
     stem = _cut(_clean(stem), _STEM_BYTES) or "untitled"
     fields: dict[str, object] = {"stem": stem, "name": stem + ext, "id": safe_id, "ext": ext}
@@ -139,6 +145,7 @@ def partial_key(job_id: str) -> str:
     return sha256(job_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
+@lru_cache(maxsize=_NAMES)
 def split_extension(name: str) -> tuple[str, str]:
     """A name's stem and its extension, dot included. What merely follows a dot (`v1.2`, `St. John`) is no extension."""
     cleaned = _clean(name)

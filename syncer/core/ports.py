@@ -98,6 +98,10 @@ class Exchange(Protocol):
     @property
     def answer(self) -> Answer: ...
 
+    async def take(self) -> bytes | None:
+        """All of a small body, where it comes within a moment; else None, and nothing of it is lost to `pour`."""
+        ...
+
     async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
         """Send the body to `sink`, telling `progress` each count of bytes on the event loop's thread.
 

@@ -109,7 +109,11 @@ class FolderDestination:
         await self._hands.do(self._site.prove, destination_id)
 
     async def in_one_go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
-        return await self._hands.go(work, *args)
+        return await self._hands.go(self._go, work, args)
+
+    async def _go(self, work: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+        with self._site.one_go():
+            return await work(*args)
 
     async def open_partial(self, job_id: str) -> FolderPartial:
         if job_id in self._held:

@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ from syncer.destination.system import (
 
 MARKER = f"{PRIVATE}/destination.json"
 VERSION = 1
+
+FRESH = 0.1
+"""Seconds for which a proof serves what is done in one go: a step behind an fsync that took longer looks anew."""
 
 _NAME = MARKER.rpartition("/")[2]
 
@@ -54,15 +59,44 @@ class Site:
         self.root = root
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
+        self._here = threading.local()  # `go`: the handles of what this thread does in one go
 
     @contextmanager
     def opened(self) -> Iterator[int]:
         """A handle of the proven folder. Raises DestinationMissing or DestinationForeign."""
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
+        go: list[tuple[int, float]] | None = getattr(self._here, "go", None)
+        if go is not None:
+            with translated(self.root):
+                if not go or time.monotonic() - go[-1][1] > FRESH:
+                    go.append((self._proven(self.expected), time.monotonic()))
+                yield go[-1][0]
+            return
         with translated(self.root), closing(self._open()) as fd:
             self._check(fd, self.expected)
             yield fd
+
+    def _proven(self, destination_id: str) -> int:
+        fd = self._open()
+        try:
+            self._check(fd, destination_id)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    @contextmanager
+    def one_go(self) -> Iterator[None]:
+        """For steps that this thread takes one right after the other: a proof holds for all that begin while it is
+        fresh."""
+        self._here.go = go = list[tuple[int, float]]()
+        try:
+            yield
+        finally:
+            self._here.go = None
+            for fd, _ in go:
+                os.close(fd)
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""

@@ -1,6 +1,7 @@
 """One file from its link to its final name: ask, judge, pour, prove, publish."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -35,6 +36,15 @@ class _Free:
 
     path: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """All of a small body, still to be written through its intake; `progress` is to hear of it then."""
+
+    data: bytes
+    intake: Intake
+    progress: Callable[[int], None]
 
 
 class Gauge:
@@ -107,11 +117,11 @@ class Fetching:
             (partial,) = opened
             gauge.start(partial.held)
             try:
-                promise, path = await self._fill(claim, link, partial, gauge, free)
+                promise, path, body = await self._fill(claim, link, partial, gauge, free)
             except SegmentsEnded:
                 claim = replace(claim, entry=gauge.entry or claim.entry)
-                promise, path = await self._fill(claim, link, partial, gauge, free)
-            return Stored(await self._conclude(claim, partial, promise, path))
+                promise, path, body = await self._fill(claim, link, partial, gauge, free)
+            return Stored(await self._conclude(claim, partial, promise, path, body))
         except FetchError as error:
             for partial in opened:
                 gauge.stop(partial.held)
@@ -149,8 +159,11 @@ class Fetching:
 
     async def _fill(
         self, claim: Claim, link: Link, partial: Partial, gauge: Gauge, free: "_Free | None"
-    ) -> tuple[Promise, str]:
-        """Bring the partial to its full length; what was promised of it, and the path reserved for it."""
+    ) -> "tuple[Promise, str, _Body | None]":
+        """Bring the partial to its full length; what was promised of it, and the path reserved for it.
+
+        A small body that was here at once is returned too: it is still to be written.
+        """
         asked = resume.ask(partial.size, claim.entry.promise)
         async with self._parts.fetcher.open(link, asked) as exchange:
             verdict = self._judge(claim, asked, exchange.answer)
@@ -172,46 +185,42 @@ class Fetching:
         reply: tuple[Exchange, resume.Append | resume.FromStart | resume.Complete],
         gauge: Gauge,
         free: "_Free | None",
-    ) -> tuple[Promise, str]:
+    ) -> "tuple[Promise, str, _Body | None]":
         (exchange, verdict), entry = reply, claim.entry
         promise, gauge.deadline = verdict.promise, link.expires_at
         resume.refuse_too_large(promise, self._rules.max_file_size)
         if link != entry.link:
             # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
             await self._parts.ledger.relink(claim, link)
-        tail, keep = b"", 0
-        match verdict:
-            case resume.Append(overlap):
-                tail, keep = await partial.tail(overlap), partial.size
-                self._counts.resumed += 1
-            case resume.Complete():
-                keep = partial.size
-                self._counts.resumed += 1
-            case resume.FromStart(changed=True):
-                self._restarted(claim, "the storage sent the whole file")
+        tail, keep = await self._kept(claim, partial, verdict)
         extension = naming.extension_for(promise.content_type, link.url)
         path = await self._reserve(claim, promise, extension, free=free)
         gauge.entry = replace(entry, link=link, path=path, promise=promise)
-        version = self._segments.version_of(entry.id, partial, promise, exchange.answer)
-        await partial.begin(keep, wanted_digests(promise), promise.size, version)
-        held = partial.held
-        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, held))
-        if isinstance(verdict, resume.Complete):
-            return promise, path
-        room = None if promise.size is None else promise.size - keep
         most = self._rules.max_file_size
-        segmented = None if version is None else self._segments.of(entry.id, link, partial, promise)
-        sink = partial if segmented is None else segmented.front
-        intake = Intake(
-            sink, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
-        )
-        gauge.begin(None if promise.size is None else promise.size - held + len(tail), self._parts.clock.monotonic())
 
         def progress(count: int) -> None:
             gauge.pour(count)
             self._counts.bytes += count
             self._parts.observer.notify(BytesArrived(entry.id, count))
 
+        if isinstance(verdict, resume.FromStart) and (data := await exchange.take()) is not None:
+            self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, 0))
+            gauge.begin(promise.size, self._parts.clock.monotonic())
+            intake = Intake(partial, room=promise.size, most=most, declared=promise.content_type)
+            return promise, path, _Body(data, intake, progress)
+        version = self._segments.version_of(entry.id, partial, promise, exchange.answer)
+        await partial.begin(keep, wanted_digests(promise), promise.size, version)
+        held = partial.held
+        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, held))
+        if isinstance(verdict, resume.Complete):
+            return promise, path, None
+        room = None if promise.size is None else promise.size - keep
+        segmented = None if version is None else self._segments.of(entry.id, link, partial, promise)
+        sink = partial if segmented is None else segmented.front
+        intake = Intake(
+            sink, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
+        )
+        gauge.begin(None if promise.size is None else promise.size - held + len(tail), self._parts.clock.monotonic())
         try:
             if segmented is not None:
                 await segmented.pour(exchange, intake, progress)
@@ -223,7 +232,22 @@ class Fetching:
             # Nobody said how large it is, and it may never end: kept, it would take the room of every other file (I8).
             await partial.discard()
             raise
-        return promise, path
+        return promise, path, None
+
+    async def _kept(
+        self, claim: Claim, partial: Partial, verdict: resume.Append | resume.FromStart | resume.Complete
+    ) -> tuple[bytes, int]:
+        """What the body must begin with, and how many bytes of the partial stay."""
+        match verdict:
+            case resume.FromStart(changed=changed):
+                if changed:
+                    self._restarted(claim, "the storage sent the whole file")
+                return b"", 0
+            case resume.Append(overlap):
+                self._counts.resumed += 1
+                return await partial.tail(overlap), partial.size
+        self._counts.resumed += 1
+        return b"", partial.size
 
     async def _reserve(
         self,
@@ -257,8 +281,11 @@ class Fetching:
             self._rules.naming, entry.id, entry.name, entry.created_at, extension=extension, variant=variant
         )
 
-    async def _conclude(self, claim: Claim, partial: Partial, promise: Promise, path: str) -> StoredFile:
-        """Prove the partial and publish it, under another name where somebody was quicker."""
+    async def _conclude(
+        self, claim: Claim, partial: Partial, promise: Promise, path: str, body: "_Body | None"
+    ) -> StoredFile:
+        """Take in a body that is still to be written, prove the partial and publish it, under another name where
+        somebody was quicker."""
         destination = self._parts.destination
         extension = naming.extension_for(promise.content_type, None)
         if promise.size is None:
@@ -269,15 +296,29 @@ class Fetching:
         reason = ""
         for _ in range(MOST_NAMES):
             try:
-                return await destination.in_one_go(self._bring_out, claim, partial, promise, path)
+                return await destination.in_one_go(self._bring_out, claim, partial, promise, path, body)
             except NameTaken as taken:
                 reason = taken.message
-                path = await self._reserve(claim, promise, extension, after=path, reason=reason)
+            finally:
+                if body is not None and partial.size:
+                    body.progress(partial.size)
+                body = None
+            path = await self._reserve(claim, promise, extension, after=path, reason=reason)
         raise NameTaken(reason)
 
-    async def _bring_out(self, claim: Claim, partial: Partial, promise: Promise, path: str) -> StoredFile:
-        """Prove, publish, note in the manifest: in the destination only. Raises NameTaken, and may be called again."""
+    async def _bring_out(
+        self, claim: Claim, partial: Partial, promise: Promise, path: str, body: "_Body | None"
+    ) -> StoredFile:
+        """Write what is still to be written, prove, publish, note in the manifest: in the destination only.
+
+        Raises NameTaken, and may be called again then, without a body.
+        """
         entry, parts = claim.entry, self._parts
+        if body is not None:
+            await partial.begin(0, wanted_digests(promise), promise.size)
+            body.intake.write(body.data)
+            if body.intake.holds_back:
+                body.intake.finish()
         digests = await self._prove(partial, promise)
         await partial.publish(path, entry.created_at)
         file = stored_file(path, partial.size, digests["sha256"], promise, parts.clock.now())

@@ -15,6 +15,7 @@ from syncer.core.text import one_line
 from syncer.runner.fetch import YOUNG, Gauge
 from syncer.runner.parts import Counts, Parts, label_of
 from syncer.runner.remake import Remakes
+from syncer.runner.vigil import Call, Vigil
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Relinker:
         self._remakes = remakes
         self._failures = 0  # look-ups in a row that the API did not answer
         self._peace_until: datetime | None = None
+        self.vigil = Vigil(parts.clock)
 
     async def renew(self, claim: Claim, refused: LinkRefused | None) -> Link | Outcome:
         """A link from the API itself, or how the claim ends without one."""
@@ -110,6 +112,7 @@ class Guard:
         self._gauge = gauge
         self._clock = clock
         self._fresh = fresh
+        self._call: Call | None = None
         self._task: asyncio.Task[None] | None = None
         self.spare: Link | None = None
 
@@ -117,12 +120,14 @@ class Guard:
         life = relinking.life_left(self._link, self._clock.now())
         if life is not None:
             pause = max(YOUNG, life / 2 if self._fresh else 0)
-            self._task = asyncio.create_task(self._watch(pause), name=f"link of {self._claim.entry.id}")
+            self._call = self._relinker.vigil.after(pause, self._begin)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._call is not None:
+            self._relinker.vigil.give_up(self._call)
         if self._task is None:
             return
         self._task.cancel()
@@ -130,12 +135,16 @@ class Guard:
         if isinstance(failure, Exception):
             _log.warning("job %s: its link could not be watched: %s", self._claim.entry.id, type(failure).__name__)
 
-    async def _watch(self, pause: float) -> None:
-        wait: float | None = pause
-        while wait:
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._watch(), name=f"link of {self._claim.entry.id}")
+
+    def _next_look(self) -> float | None:
+        needed = relinking.seconds_needed(self._gauge.left, self._gauge.rate(self._clock.monotonic()))
+        return relinking.next_look(self._link, self._clock.now(), needed)
+
+    async def _watch(self) -> None:
+        while wait := self._next_look():
             await self._clock.sleep(wait)
-            needed = relinking.seconds_needed(self._gauge.left, self._gauge.rate(self._clock.monotonic()))
-            wait = relinking.next_look(self._link, self._clock.now(), needed)
         try:
             answer = await self._relinker.ahead(self._claim, self._link)
         except SyncerError as error:

@@ -19,6 +19,9 @@ from syncer.transfer.throttle import Throttle
 from syncer.transfer.transport import BODY, Body, Pourable
 from syncer.transfer.wire_head import Head
 
+SMALL = 256 * 1024
+"""Bytes of a body that may wait in memory until it is whole: a way into a thread for it alone would cost more."""
+
 
 class Stream(Protocol):
     """A body that can be read on the event loop, once."""
@@ -97,6 +100,14 @@ class HttpExchange:
     @property
     def answer(self) -> Answer:
         return self._answer
+
+    async def take(self) -> bytes | None:
+        """All of a body of up to SMALL bytes, where it comes within a moment and nobody limits the rate."""
+        body, answer = self._reply.pourable, self._answer
+        if body is None or self._throttle is not None or answer.status not in (200, 206):
+            return None
+        expected = expected_length(answer)
+        return None if expected is None or expected > SMALL else await body.take(expected)
 
     async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
         """Send the body to `sink` in blocks of up to 1 MiB, at least every half second.

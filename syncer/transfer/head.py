@@ -85,8 +85,10 @@ def _collect(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, list[str]]:
 
 def _only(headers: dict[str, list[str]], name: str) -> str | None:
     """The header's value; None where it is missing, empty, or sent several times with different values."""
-    values = set(headers.get(name, ()))
-    return (values.pop() or None) if len(values) == 1 else None
+    values = headers.get(name)
+    if values is None or (len(values) > 1 and len(set(values)) > 1):
+        return None
+    return values[0] or None
 
 
 def _number(value: str | None) -> int | None:
@@ -98,7 +100,9 @@ def _media_type(value: str | None) -> str | None:
 
 
 def _encoding(headers: dict[str, list[str]]) -> str | None:
-    words = ",".join(headers.get("content-encoding", ())).lower().split(",")
+    if "content-encoding" not in headers:
+        return None
+    words = ",".join(headers["content-encoding"]).lower().split(",")
     return ", ".join(word.strip() for word in words if word.strip() not in ("", "identity")) or None
 
 
@@ -133,6 +137,8 @@ def _stored(headers: dict[str, list[str]]) -> tuple[str | None, str | None, int 
     Of an object that is held compressed and unpacked on its way out they say nothing about the bytes sent:
     https://cloud.google.com/storage/docs/transcoding.
     """
+    if not any(name.startswith("x-goog-") for name in headers):
+        return None, None, None
     if (_only(headers, "x-goog-stored-content-encoding") or "identity").lower() != "identity":
         return None, None, None
     hashes: dict[str, str] = {}

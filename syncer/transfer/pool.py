@@ -34,11 +34,14 @@ class Pool:
 
     async def enter(self, timeout: float | None) -> None:  # noqa: ASYNC109
         """Wait for leave to have one connection. Raises httpx.PoolTimeout."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise httpx.PoolTimeout("") from None
+        if self._turns.locked():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise httpx.PoolTimeout("") from None
+        else:
+            await self._turns.acquire()  # at once
         self._active += 1
 
     def leave(self) -> None:

@@ -41,6 +41,7 @@ class Line:
     rest: bytes  # what came in behind the head
     read_timeout: float | None  # seconds without a byte
     throttle: Throttle | None
+    trouble: httpx.ReadError | None = None  # what the wire said behind the last byte
 
 
 class Pouring:
@@ -133,6 +134,8 @@ class Pouring:
         """Raises httpx.ReadTimeout once the wire was silent for too long."""
         if self._halted.is_set():
             return None
+        if self._line.trouble is not None:
+            raise self._line.trouble
         began = time.monotonic()
         count = self._wire.receive_into(view)
         if count is not None:

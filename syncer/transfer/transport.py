@@ -20,11 +20,17 @@ BODY = "syncer.body"
 """The key in `httpx.Response.extensions` under which a Pourable is found, where the transport has one."""
 
 _PIECE = 64 * 1024
+_MOMENT = 0.25  # seconds that a small body may be silent and is still waited for
+_READS = 16  # after which it is not waited for either
 _HEAD = 128 * 1024  # bytes read at once for a head: a small file comes along with it
 
 
 class Pourable(Protocol):
     """A body that can be sent to a sink without passing through the event loop."""
+
+    async def take(self, length: int) -> bytes | None:
+        """All of it, where it has this length and comes within a moment; else nothing of it is lost to `pour_into`."""
+        ...
 
     async def pour_into(
         self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
@@ -119,6 +125,7 @@ class Body(httpx.AsyncByteStream):
         self._keeps = head.keeps
         self._rest = head.rest
         self._read_timeout = read_timeout
+        self._trouble: httpx.ReadError | None = None  # met by `take`, and not told yet
         self._release: Callable[[bool], None] | None = release
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -128,6 +135,8 @@ class Body(httpx.AsyncByteStream):
         """The body as it comes, on the event loop. Raises httpx's errors."""
         while not self._framing.ended:
             data, self._rest = self._rest, b""
+            if not data and self._trouble is not None:
+                raise self._trouble
             if not data:
                 data = await self._wire.receive(_PIECE, self._read_timeout)
             if not data:
@@ -136,11 +145,30 @@ class Body(httpx.AsyncByteStream):
             for piece in self._framing.take(data):
                 yield bytes(piece)
 
+    async def take(self, length: int) -> bytes | None:
+        if self._framing.room != length:
+            return None
+        for _ in range(_READS):
+            if len(self._rest) >= length:
+                rest, self._rest = self._rest, b""
+                return b"".join(self._framing.take(rest))
+            try:
+                more = await self._wire.receive(length - len(self._rest), _MOMENT)
+            except httpx.ReadTimeout:
+                return None
+            except httpx.ReadError as error:
+                self._trouble = error
+                return None
+            if not more:
+                return None
+            self._rest += more
+        return None
+
     async def pour_into(
         self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
     ) -> int:
         rest, self._rest = self._rest, b""
-        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle)
+        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle, self._trouble)
         pouring = Pouring(line, sink, progress)
         return await pouring.carry(threads)
 

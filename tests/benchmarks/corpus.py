@@ -47,14 +47,14 @@ CORPORA = {
 
 
 def make_files(corpus: Corpus, root: Path) -> None:
-    """Write the files under `root`, no two alike."""
+    """Write the files under `root`, no two alike, each beginning with the box that an MP4 begins with."""
     block = bytearray(random.Random(_SEED).randbytes(min(corpus.size, MIB)))
     for number, path in enumerate(corpus.paths()):
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb", buffering=0) as out:
             for at in range(0, corpus.size, len(block)):
-                block[:16] = number.to_bytes(8, "big") + at.to_bytes(8, "big")
+                block[:28] = b"\0\0\0\x1cftypisom" + number.to_bytes(8, "big") + at.to_bytes(8, "big")
                 out.write(block)
 
 

@@ -215,6 +215,38 @@ async def test_what_the_sink_raises_comes_out(storage, error):
     assert taker.content == storage.content
 
 
+async def taken(exchange) -> bytes:
+    """A small body, at once or, where it took its time, as ever."""
+    body = await exchange.take()
+    if body is None:
+        taker = Taker()
+        await exchange.pour(taker, lambda count: None)
+        return bytes(taker.content)
+    return body
+
+
+async def test_a_small_body_can_be_had_at_once(storage):
+    for _ in range(3):
+        async with storage.fetcher.open(storage.link, Ask(start=SIZE - 1000)) as exchange:
+            assert await taken(exchange) == storage.content[-1000:]
+
+
+async def test_a_large_body_is_poured(storage):
+    async with storage.fetcher.open(storage.link, Ask()) as exchange:
+        assert await exchange.take() is None
+        assert await taken(exchange) == storage.content
+
+
+async def test_of_a_small_body_that_breaks_nothing_is_lost(storage):
+    storage.cut(400)
+    async with storage.fetcher.open(storage.link, Ask(start=SIZE - 1000)) as exchange:
+        assert await exchange.take() is None
+        taker = Taker()
+        with pytest.raises(Interrupted):
+            await exchange.pour(taker, lambda count: None)
+    assert bytes(taker.content) == storage.content[-1000:-600]
+
+
 async def test_an_answer_need_not_be_read(storage):
     for _ in range(3):
         async with storage.fetcher.open(storage.link, Ask()):

@@ -147,11 +147,15 @@ class Timeline:
         before = self._largest_before(place)
         return before if before is not None and self._load[before] > self._load[best] else best
 
-    def load_before(self, row: int) -> float:
-        """Bytes of all rows before this one."""
+    def slack_before(self, row: int, now: float) -> float:
+        """Seconds that everything before `row` could be held up and still make it; negative where some cannot."""
         self._build()
         place, at = self._find(row)
-        return self._load_of_all_before(place) + sum(self._load[other] for other in self._blocks[place][:at])
+        total, crest = self._summed_before(place)
+        for other in self._blocks[place][:at]:
+            total += self._load[other]
+            crest = max(crest, total - self._rate * self._deadline[other])
+        return -crest / self._rate - now
 
     # --- the tree ---
 
@@ -224,14 +228,15 @@ class Timeline:
             tree[node] = _joined(tree[2 * node], tree[2 * node + 1])
         self._tree, self._width = tree, width
 
-    def _load_of_all_before(self, place: int) -> float:
-        """Of all blocks before this one."""
-        node, total = self._width + place, 0.0
+    def _summed_before(self, place: int) -> tuple[float, float]:
+        """Load and crest of all blocks before this one."""
+        node, total, crest = self._width + place, 0.0, -math.inf
         while node > 1:
             if node % 2:
-                total += self._tree[node - 1][0]
+                load, top, *_ = self._tree[node - 1]
+                total, crest = load + total, max(top, load + crest)
             node //= 2
-        return total
+        return total, crest
 
     def _largest_before(self, place: int) -> int | None:
         node, best, found = self._width + place, -math.inf, 0
