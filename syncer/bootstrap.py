@@ -23,7 +23,7 @@ from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.core.space import free_above
 from syncer.core.timetable import Timetable
-from syncer.core.verify import Sample
+from syncer.core.verify import Remedy, Sample
 from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
@@ -269,7 +269,7 @@ def _mounts() -> tuple[Mount, ...]:
         return ()
 
 
-async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, *, requeue: bool) -> Verification:
+async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, remedy: Remedy) -> Verification:
     """Read stored files back and hold them against the ledger (see `runner.verification`).
 
     Without a destination in the settings it is the ledger's own.
@@ -285,7 +285,7 @@ async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Sto
         destination = FolderDestination(_root(replace(settings, dest=location)), clock=clock)
         stack.push_async_callback(destination.close)
         scene = Scene(ledger, destination, clock, watcher, settings.workers)
-        return await verification.verify(scene, sample, stop, requeue=requeue)
+        return await verification.verify(scene, sample, stop, remedy)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import click
 from syncer.cli.shared import LEDGER, run_async, takes_settings
 from syncer.config import Settings
 from syncer.core.errors import UsageError
-from syncer.core.model import Entry, State
+from syncer.core.model import Entry, Fault, State
 from syncer.reporting.entries import csv_header, csv_line, jsonl_line, sha256sum_line
 
 EPILOG = """\b
@@ -72,6 +72,7 @@ async def _lines(settings: Settings, form: str) -> AsyncIterator[str]:
     try:
         yield header()
         async for entry in ledger.entries([State.STORED] if form == "sha256sum" else []):
-            yield line_of(entry)
+            if form != "sha256sum" or entry.fault is not Fault.DELETED:
+                yield line_of(entry)
     finally:
         await ledger.close()

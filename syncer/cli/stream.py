@@ -56,6 +56,7 @@ def to_json(finding: Finding) -> dict[str, Any]:
         "moved_to": finding.moved_to,
         "aside": finding.aside,
         "requeued": finding.requeued,
+        "accepted": finding.accepted,
     }
 
 
@@ -65,6 +66,8 @@ def line_of(finding: Finding) -> str:
     if finding.moved_to is not None:
         return f"  moved       {path} → {one_line(finding.moved_to, WIDTH)}"
     text = f"  {finding.fault or '':<10}  {path}"
+    if finding.accepted:
+        return f"{text}; taken for deleted on purpose"
     if finding.aside:
         text += f" (kept as {one_line(finding.aside, WIDTH)})"
     return f"{text}; put back" if finding.requeued else text

@@ -33,6 +33,7 @@ class Fault(StrEnum):
     SIZE = "wrong size"  # more or fewer bytes, or no plain file
     CHANGED = "changed"  # as many bytes, but others
     UNREADABLE = "unreadable"  # there, and the disk does not give it
+    DELETED = "deleted"  # nothing under its name, and the user said that it is to be so
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from syncer.core.errors import UsageError
 from syncer.core.model import Entry, Fault, StoredFile
@@ -49,6 +50,14 @@ def parse_sample(text: str) -> Sample:
     return Sample(part, of)
 
 
+class Remedy(Enum):
+    """What a run may do about the faults it finds."""
+
+    NONE = auto()  # name them
+    REQUEUE = auto()  # have what is missing or changed fetched again
+    ACCEPT = auto()  # take what is missing for deleted on purpose
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a user is to hear of one file: what is wrong with it, or where it was found."""
@@ -59,6 +68,7 @@ class Finding:
     moved_to: str | None = None
     aside: str | None = None  # where a file that is not what it should be was put
     requeued: bool = False
+    accepted: bool = False  # as deleted on purpose
 
 
 def alike_first(missing: list[Entry], path: str) -> list[Entry]:
@@ -79,6 +89,11 @@ def judge(stored: StoredFile, size: int | None, sha256: str | None) -> Fault | N
     if sha256 is None:
         return Fault.UNREADABLE
     return None if sha256 == stored.sha256 else Fault.CHANGED
+
+
+def still(before: Fault | None, now: Fault | None) -> Fault | None:
+    """What to note of a file that had the fault `before`: one deleted on purpose stays so while nothing is there."""
+    return before if before is Fault.DELETED and now is Fault.MISSING else now
 
 
 def may_requeue(fault: Fault) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from syncer.core.errors import DestinationError
 from syncer.core.model import Entry, Fault, StoredFile
 from syncer.core.ports import Archive, Clock, Watcher
-from syncer.core.verify import judge
+from syncer.core.verify import judge, still
 from syncer.runner.pool import Batches, side_by_side
 
 Look = tuple[Entry, Fault | None]
@@ -30,7 +30,8 @@ class Reader:
 
             async def look(entry: Entry) -> None:
                 if entry.stored is not None:
-                    await looks.add((entry, await self._look(entry.stored, destination_id)))
+                    fault = await self._look(entry.stored, destination_id)
+                    await looks.add((entry, still(entry.fault, fault)))
                     self.files += 1
                     self._watcher.looked(entry.stored.path)
 

@@ -10,7 +10,7 @@ from typing import Any
 from syncer.core.errors import DestinationForeign, LedgerHeld, NameTaken
 from syncer.core.model import Entry, Fault, State, StoredFile
 from syncer.core.ports import Archive, Clock, Inventory, Watcher
-from syncer.core.verify import Finding, Sample, may_requeue
+from syncer.core.verify import Finding, Remedy, Sample, may_requeue
 from syncer.runner.parts import Stop
 from syncer.runner.reading import Reader
 from syncer.runner.strays import moved_among, strays
@@ -30,6 +30,7 @@ class Verification:
     stored: int = 0  # in the ledger
     moved: int = 0
     requeued: int = 0
+    accepted: int = 0  # missing ones, as deleted on purpose
     faults: Counter[Fault] = field(default_factory=Counter)
     relisted: int | None = None  # lines of the manifest, where it had to be written anew
     complete: bool = False  # False where it was stopped
@@ -46,9 +47,9 @@ class Scene:
     workers: int = 4  # files read side by side
 
 
-async def verify(scene: Scene, sample: Sample, stop: Stop, *, requeue: bool) -> Verification:
-    """Look at the sample's files and at every one that had a fault before, find those that were moved, and with
-    `requeue` put back what is missing or changed; at last see that the manifest says what the ledger says.
+async def verify(scene: Scene, sample: Sample, stop: Stop, remedy: Remedy) -> Verification:
+    """Look at the sample's files and at every one that had a fault before, find those that were moved, and do about
+    the others what `remedy` allows; at last see that the manifest says what the ledger says.
 
     Raises DestinationError where the destination is not there or not the ledger's, and then nothing is written.
     """
@@ -60,7 +61,7 @@ async def verify(scene: Scene, sample: Sample, stop: Stop, *, requeue: bool) -> 
         )
     await scene.archive.prove(binding.destination_id)
     scrub = _Scrub(scene, sample, binding.destination_id)
-    await scrub.run(stop, requeue=requeue)
+    await scrub.run(stop, remedy)
     return scrub.result
 
 
@@ -75,14 +76,14 @@ class _Scrub:
         self._reader = Reader(scene.archive, scene.watcher, scene.clock, scene.workers)
         self.result = Verification()
 
-    async def run(self, stop: Stop, *, requeue: bool) -> None:
+    async def run(self, stop: Stop, remedy: Remedy) -> None:
         ledger, watcher = self._scene.ledger, self._scene.watcher
         self.result.stored, size = await ledger.stored_totals()
         watcher.expect(self._sample.budget(self.result.stored), self._sample.budget(size))
         self.result.complete = await until_stopped(self._read_and_search(), stop)
         self.result.files, self.result.bytes = self._reader.files, self._reader.bytes
         async for entry in ledger.faulty():
-            await self._settle(entry, requeue=requeue and self.result.complete)
+            await self._settle(entry, remedy if self.result.complete else Remedy.NONE)
         if self.result.complete:
             await self._see_to_manifest()
 
@@ -133,12 +134,17 @@ class _Scrub:
 
     # --- what is wrong ---
 
-    async def _settle(self, entry: Entry, *, requeue: bool) -> None:
+    async def _settle(self, entry: Entry, remedy: Remedy) -> None:
         fault, path = entry.fault, entry.path or ""
-        if fault is None:
+        if fault is None or fault is Fault.DELETED:
             return
         finding = Finding(entry.id, path, fault)
-        if requeue and may_requeue(fault):
+        if remedy is Remedy.ACCEPT and fault is Fault.MISSING:
+            await self._scene.ledger.note([(entry, Fault.DELETED)], self._began)
+            self.result.accepted += 1
+            self._scene.watcher.found(replace(finding, accepted=True))
+            return
+        if remedy is Remedy.REQUEUE and may_requeue(fault):
             finding = await self._requeue(entry, finding)
         self.result.faults[fault] += 1
         self.result.requeued += finding.requeued

@@ -106,6 +106,31 @@ def test_requeue_brings_back_what_is_missing_or_changed_and_keeps_what_was_there
     asyncio.run(filled.check_whole())
 
 
+def test_what_was_deleted_on_purpose_is_named_no_more_until_it_is_back(filled):
+    first, second, *_ = files(filled)
+    whole = first.read_bytes()
+    first.unlink()
+    flip(second)
+    value = verify(filled, "--accept-missing", code=10)
+    assert {f["fault"]: f["accepted"] for f in value["findings"]} == {"missing": True, "changed": False}
+    assert (value["accepted"], value["faults"]) == (1, {"changed": 1})
+    flip(second)
+    value = verify(filled, "--requeue")
+    assert (value["findings"], value["accepted"], value["requeued"]) == ([], 0, 0)
+    assert run(filled)["transfer"]["fetched"] == 0
+    assert first.name not in invoke(filled, "ledger", "export", "--format", "sha256sum").stdout
+    first.write_bytes(whole)
+    assert verify(filled)["findings"] == []
+    first.unlink()
+    assert [f["fault"] for f in verify(filled, code=10)["findings"]] == ["missing"], "accepted once, not for ever"
+
+
+def test_a_missing_file_is_fetched_again_or_deleted_for_good_but_not_both(filled):
+    done = invoke(filled, "verify", "--requeue", "--accept-missing")
+    assert done.returncode == 2
+    assert "either" in done.stderr
+
+
 def test_what_videodb_no_longer_has_is_told_by_the_next_pass(filled):
     files(filled)[0].unlink()
     filled.sandbox.store.remove("job-000")

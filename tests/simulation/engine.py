@@ -14,6 +14,8 @@ from syncer.core.rates import Rates
 START = datetime(2026, 11, 5, tzinfo=UTC)
 _CRUMB = 1e-3  # bytes
 _TICK = 1e-9  # seconds
+_TOLD = 0.5  # seconds between two tellings of bytes
+_NEWS = 20.0  # seconds for which a change of the line is news
 
 
 def moment(seconds):
@@ -109,7 +111,7 @@ def run(trace, policy):
         again = _settle(policy, at, begun, films, trace.answer)
         if not begun and not coming and again == math.inf:
             return saved
-        open_now = [i for i, opens in begun.items() if opens <= at]
+        since, open_now = at, [i for i, opens in begun.items() if opens <= at]
         speed = min(trace.way.alone, trace.way.rate(at) / len(open_now)) if open_now else 0.0
         until = min(
             again,
@@ -119,11 +121,13 @@ def run(trace, policy):
             *(opens for opens in begun.values() if opens > at),
             *(films[i].deadline for i in begun),
         )
-        now = {i: min(films[i].size, here[i] + speed * (until - at)) if i in open_now else here[i] for i in begun}
-        policy.moved(until, here, now)
-        here |= now
-        opened = [i for i, opens in begun.items() if at < opens <= until]
-        at = until
+        for told in _tellings(trace.way, at, until):
+            more = speed * (told - at)
+            now = {i: min(films[i].size, here[i] + more) if i in open_now else here[i] for i in begun}
+            policy.moved(told, here, now)
+            here |= now
+            at = told
+        opened = [i for i, opens in begun.items() if since < opens <= until]
         for i in opened:
             policy.begun(films[i])
         for i in list(begun):
@@ -132,6 +136,15 @@ def run(trace, policy):
                 del begun[i]
                 policy.ended(films[i], at)
                 saved |= {i} if whole else set()
+
+
+def _tellings(way, at, until):
+    """When bytes are told: twice a second in truth, which makes a difference for a while after the line has changed."""
+    changed = max(begin for begin, _ in way.steps if begin <= at)
+    while at + _TOLD < min(until, changed + _NEWS):
+        at += _TOLD
+        yield at
+    yield until
 
 
 def _settle(policy, at, begun, films, answer):

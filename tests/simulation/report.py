@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from simulation.engine import POLICIES, run
-from simulation.traces import optimum, spared, trace
+from simulation.traces import fits_side_by_side, optimum, spared, trace, without_foresight
 
 ROOT = Path(__file__).parents[2]
 MEASURED = 10.0
@@ -28,17 +28,26 @@ class Kind:
     most: float = 1.8
     sizes_told: bool = True
     drops: bool | None = False
+    parts: tuple[int, ...] = (1,)
+
+    @property
+    def feasible(self) -> bool:
+        return self.name.startswith("feasible")
 
 
+PARTS = (2, 3, 4, 8)
 KINDS = (
-    Kind("feasible", (0.5, 0.8, 0.9, 0.95, 0.99), 10_000),
-    Kind("feasible, up to 400 files", (0.9, 0.95, 0.99), 300, most=2.6),
+    Kind("feasible", (0.5, 0.8, 0.9, 0.95, 0.99), 10_000, drops=None),
+    Kind("feasible, up to 400 files", (0.9, 0.95, 0.99), 300, most=2.6, drops=None),
     Kind("feasible, the line drops unforeseen", (0.5, 0.8, 0.9, 0.95, 0.99), 2000, drops=True),
     Kind("overloaded", (1.3, 2.0, 4.0), 1000),
     Kind("overloaded, up to 400 files", (1.3, 2.0, 4.0), 200, most=2.6),
     Kind("overloaded, sizes not told", (1.3, 2.0, 4.0), 1000, sizes_told=False, drops=None),
     Kind("overloaded, the line drops unforeseen", (1.3, 2.0, 4.0), 1000, drops=True),
+    Kind("feasible, a connection carries a part", (0.5, 0.8, 0.9), 1000, parts=PARTS),
+    Kind("overloaded, a connection carries a part", (1.3, 2.0, 4.0), 1000, parts=PARTS),
 )
+KNOWABLE = "without foresight"
 SEEN = 200
 """Traces of each kind that the other policies are tried on."""
 
@@ -46,18 +55,23 @@ SEEN = 200
 def shares(kind: Kind, seed: int, policies=("syncer",)) -> dict[str, float] | None:
     """What each policy saved of the optimum; None for a trace that is not of the kind."""
     one = trace(
-        seed, load=kind.loads[seed % len(kind.loads)], most=kind.most, sizes_told=kind.sizes_told, drops=kind.drops
+        seed,
+        load=kind.loads[seed % len(kind.loads)],
+        most=kind.most,
+        sizes_told=kind.sizes_told,
+        drops=kind.drops,
+        parts=kind.parts,
     )
-    feasible = kind.name.startswith("feasible")
-    if feasible and spared(one) < MEASURED:
+    if kind.feasible and not (spared(one) >= MEASURED and (kind.parts == (1,) or fits_side_by_side(one, MEASURED))):
         return None
-    best = len(one.films) if feasible else optimum(one)
-    return {name: len(run(one, POLICIES[name](one))) / best for name in policies}
+    best = len(one.films) if kind.feasible else optimum(one)
+    saved = {name: len(run(one, POLICIES[name](one))) / best for name in policies}
+    return saved | {KNOWABLE: 1.0 if kind.feasible else without_foresight(one, MEASURED) / best}
 
 
 def measure(kind: Kind, pool, scale: float) -> dict[str, list[float]]:
     """The shares of so many traces, by policy; the other policies on the first of them."""
-    found: dict[str, list[float]] = {name: [] for name in POLICIES}
+    found: dict[str, list[float]] = {name: [] for name in (*POLICIES, KNOWABLE)}
     count, seed = max(20, round(kind.count * scale)), 0
     while len(found["syncer"]) < count:
         few = len(found["syncer"]) < SEEN
@@ -67,7 +81,7 @@ def measure(kind: Kind, pool, scale: float) -> dict[str, list[float]]:
             for name, share in (result or {}).items():
                 found[name].append(share)
         seed += 100
-    return {name: values[: count if name == "syncer" else SEEN] for name, values in found.items()}
+    return {name: values[: count if name in ("syncer", KNOWABLE) else SEEN] for name, values in found.items()}
 
 
 def table(results) -> list[str]:
@@ -120,13 +134,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the traces to run; 1.0 takes half an hour")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of deadlines.md and deadlines.png")
+    parser.add_argument("--only", default="", help="the kinds whose names begin like this; the others as in --keep")
+    parser.add_argument("--keep", type=Path, help="file of what was found, by kind; written after each one")
     options = parser.parse_args()
-    results = []
+    found = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for kind in KINDS:
-            results.append((kind, measure(kind, pool, options.scale)))
-            sys.stdout.write(f"{table(results)[-1]}\n")
+            if not kind.name.startswith(options.only):
+                continue
+            found[kind.name] = measure(kind, pool, options.scale)
+            sys.stdout.write(f"{table([(kind, found[kind.name])])[-1]}\n")
             sys.stdout.flush()
+            if options.keep:
+                options.keep.write_text(json.dumps(found))
+    results = [(kind, found[kind.name]) for kind in KINDS if kind.name in found]
     chart(results, options.out / "deadlines.png")
     page = options.out / "deadlines.md"
     text = page.read_text(encoding="utf-8")

@@ -50,10 +50,20 @@ class Trace:
     answer: float = 0.0  # seconds until a storage's answer begins, and tells the size
 
 
-def trace(seed: int, *, load: float, most: float = 2.6, sizes_told: bool = True, drops: bool | None = None) -> Trace:
+def trace(
+    seed: int,
+    *,
+    load: float,
+    most: float = 2.6,
+    sizes_told: bool = True,
+    drops: bool | None = None,
+    parts: tuple[int, ...] = (1,),
+) -> Trace:
     """A trace whose tightest deadline asks for `load` times what the line carries until then.
 
     It has ten to 10 ** `most` films. `drops` says whether the line gets worse on the way; None leaves it to chance.
+    One connection carries as much as the line, or one part of it in so many as one of `parts` says; then no film is
+    larger than a connection carries in the time it has, or nothing could save it.
     """
     rng = random.Random(seed)
     count = round(10 ** rng.uniform(1, most))
@@ -79,7 +89,12 @@ def trace(seed: int, *, load: float, most: float = 2.6, sizes_told: bool = True,
         Film(f"{place:07}", sizes[i], deadlines[i], 0.5 * (place * pages // count)) for place, i in enumerate(order)
     ]
     one = Trace(tuple(films), way, sizes_told, rng.choice([2, 4, 4, 8]), 0.0 if sizes_told else 0.1)
-    return _scaled(one, load)
+    part = rng.choice(parts)
+    if part == 1:
+        return _scaled(one, load)
+    alone = rate / part
+    one = _scaled(replace(one, way=replace(way, alone=alone), slots=max(8, 2 * part)), load)
+    return replace(one, films=tuple(replace(f, size=min(f.size, int(0.9 * alone * f.deadline))) for f in one.films))
 
 
 def _sizes(rng, count):
@@ -125,7 +140,8 @@ def spared(one: Trace) -> float:
 def optimum(one: Trace) -> int:
     """The most films that can be saved, known everything beforehand: Moore and Hodgson on the bytes carried.
 
-    No policy can do better: the optimum may begin before the films are listed. For one line only.
+    No policy can do better: the optimum may begin before the films are listed. Where one connection carries a part of
+    the line it is as if one carried all of it: more than can be saved, for what can be is NP-hard to tell.
     """
     largest, total = [], 0.0
     for film in sorted(one.films, key=lambda film: film.deadline):
@@ -134,3 +150,62 @@ def optimum(one: Trace) -> int:
         if total > one.way.carried(film.deadline):
             total += heapq.heappop(largest)
     return len(largest)
+
+
+def fits_side_by_side(one: Trace, after: float) -> bool:
+    """Whether all films can be saved from `after` on, on a line without drops, by one who knows them all.
+
+    Backwards in time films are released at their deadlines and are all due at one moment, so the one that lacks most
+    goes first, those that lack alike share (E. C. Horvath, S. Lam, R. Sethi, 1977: the level algorithm).
+    """
+    rate, ends = one.way.rate(0.0), sorted({film.deadline for film in one.films}, reverse=True)
+    lacks: list[float] = []
+    for end, begin in zip(ends, [*ends[1:], after], strict=True):
+        lacks += [film.size for film in one.films if film.deadline == end]
+        most = one.way.alone * (end - begin)
+        lacks = _levelled(lacks, most, min(rate * (end - begin), most * len(lacks)))
+    return max(lacks) <= 1.0
+
+
+def _levelled(lacks: list[float], most: float, room: float) -> list[float]:
+    """Each less by at most `most`, by `room` together, so that the largest that is left is as small as can be."""
+    low, high = 0.0, max(lacks)
+    for _ in range(60):
+        level = (low + high) / 2
+        takes = sum(min(most, max(0.0, lack - level)) for lack in lacks)
+        low, high = (level, high) if takes > room else (low, level)
+    return [lack - min(most, max(0.0, lack - high)) for lack in lacks]
+
+
+def without_foresight(one: Trace, hears: float = 0.0) -> int:
+    """How many are saved by one who knows every size, and how fast the line is, but not what it will be.
+
+    Whenever he `hears` of a change of the line, so many seconds after it, or a page comes, he makes Moore and
+    Hodgson's choice anew of what is listed and not yet here, for a line that stays as it is, and fetches what he chose
+    by deadline. The bytes that were spent on what is given up then are spent.
+    """
+    lacks: dict[str, float] = {film.id: film.size for film in one.films}
+    by_deadline = sorted(one.films, key=lambda film: film.deadline)
+    moments = sorted({begin + hears * (begin > 0) for begin, _ in one.way.steps} | {film.listed for film in one.films})
+    saved = 0
+    for at, until in zip(moments, [*moments[1:], math.inf], strict=True):
+        kept = _chosen(by_deadline, lacks, at, one.way.rate(max(0.0, at - hears)))
+        begun = done = one.way.carried(at)
+        room = one.way.carried(until) - begun if until < math.inf else math.inf
+        for film in kept:
+            takes = min(lacks[film.id], room - (done - begun), max(0.0, one.way.carried(film.deadline) - done))
+            done += takes
+            lacks[film.id] -= takes
+            saved += lacks[film.id] <= 1e-6
+    return saved
+
+
+def _chosen(by_deadline, lacks, at, rate):
+    kept, total = [], 0.0
+    for film in by_deadline:
+        if film.listed <= at < film.deadline and lacks[film.id] > 1e-6:
+            heapq.heappush(kept, (-lacks[film.id], film.deadline, film.id, film))
+            total += lacks[film.id]
+            if total > rate * (film.deadline - at):
+                total += heapq.heappop(kept)[0]
+    return [film for *_, film in sorted(kept, key=lambda one: one[1:3])]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncer.core.planner.sharing import fewest, in_time, width
+from syncer.core.planner.sharing import POORER, fewest, in_time, width
 from syncer.core.rates import Line, Rates
 from syncer.core.sizes import Sizes
 
@@ -63,6 +63,58 @@ def test_a_line_that_drops_is_told_from_a_level_that_is_too_low():
     assert line.spread > 100
 
 
+def test_what_was_measured_before_a_drop_is_not_held_against_what_is_measured_after_it():
+    rates = Rates()
+    at = work(rates, 0.0, 60.0, 8, 1000)
+    at = work(rates, at, 10.0, 4, 1000)
+    at = work(rates, at, 10.0, 1, 1000)
+    work(rates, at, 10.0, 1, 300)
+    line = rates.line()
+    assert (line.total, line.lanes) == (pytest.approx(300, rel=0.05), 1)
+    assert line.connection == line.total
+    assert line.noise < 10 < line.spread
+
+
+@pytest.mark.parametrize("less", [0.99, 0.95, 0.87])
+def test_small_changes_and_slow_ones_carry_over_too(less):
+    rates, rate = Rates(), 1000.0
+    at = work(rates, 0.0, 30.0, 8, rate)
+    at = work(rates, at, 10.0, 1, rate)
+    for _ in range(40):
+        rate *= less
+        at = work(rates, at, 20.0, 1, rate)
+        assert rates.line().lanes == 1
+    assert rates.line().total == pytest.approx(rate, rel=0.25)
+
+
+def test_fewer_that_were_too_few_may_fill_a_line_that_dropped():
+    rates = Rates()
+    at = work(rates, 0.0, 20.0, 4, 1000)
+    at = work(rates, at, 5.0, 2, 500)
+    at = work(rates, at, 5.0, 3, 750)
+    assert rates.line().lanes == 4
+    work(rates, at, 10.0, 4, 400)
+    assert rates.line().lanes == 1  # two carried more than that, and perhaps one does
+
+
+def test_more_that_carry_no_more_tell_that_the_line_is_full():
+    rates = Rates()
+    at = work(rates, 0.0, 20.0, 8, 1000)
+    at = work(rates, at, 4.0, 2, 500)  # too few, or a line that dropped meanwhile?
+    assert (rates.line().lanes, rates.line().proven) == (5, False)
+    work(rates, at, 4.0, 5, 500)
+    line = rates.line()
+    assert (line.total, line.lanes) == (pytest.approx(500), 1)
+
+
+def test_too_few_stay_too_few_however_long_enough_are_at_work():
+    rates = Rates()
+    at = work(rates, 0.0, 20.0, 4, 1000)
+    at = work(rates, at, 4.0, 3, 750)
+    work(rates, at, 1800.0, 4, 1000)
+    assert (rates.line().lanes, rates.line().connection) == (4, pytest.approx(250))
+
+
 def test_idle_time_is_no_slowness():
     rates = Rates()
     at = work(rates, 0.0, 10.0, 1, 1000)
@@ -81,11 +133,11 @@ def test_fewer_run_at_once_where_sharing_would_make_one_late():
 
 
 def test_sharing_is_even_and_the_one_that_lacks_least_ends_first():
-    # A line of 30 counts as one of 10 here: 10 bytes are through after 2 s, the other 10 a second later.
-    assert in_time([10, 20], [2.0, 3.0], Line(30.0))
-    assert not in_time([10, 20], [1.9, 3.0], Line(30.0))
-    assert not in_time([10, 20], [2.0, 2.9], Line(30.0))
-    assert not in_time([20], [3.0], Line(30.0, 15.0))
+    # Such a line counts as one of 10 here: 10 bytes are through after 2 s, the other 10 a second later.
+    assert in_time([10, 20], [2.0, 3.0], Line(10 / POORER))
+    assert not in_time([10, 20], [1.9, 3.0], Line(10 / POORER))
+    assert not in_time([10, 20], [2.0, 2.9], Line(10 / POORER))
+    assert not in_time([20], [3.0], Line(10 / POORER, 5 / POORER))
 
 
 def test_sizes_are_judged_by_those_that_were_seen():

@@ -337,5 +337,5 @@ def _hopeful(line: Line) -> Line:
     """The upper end of what was measured: nothing is given up that the line may yet carry."""
     if line.total is None:
         return line
-    more = 1.0 + line.spread / line.total
+    more = 1.0 + line.noise / line.total
     return Line(line.total * more, (line.connection or line.total) * more)

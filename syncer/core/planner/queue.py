@@ -8,15 +8,15 @@ from typing import Final
 
 from syncer.core.planner.board import Board
 from syncer.core.planner.rows import Place
-from syncer.core.planner.sharing import fewest, width
+from syncer.core.planner.sharing import POORER, fewest, width
 from syncer.core.planner.task import Outlook, Prefer, Task
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
 _BRIEF: Final = 0.2  # seconds: what ends so soon makes way for nothing
 _SOON: Final = 0.5  # seconds until a decision is looked at again, at the least
+_TRIED: Final = 2.0  # and at the most, while it is tried how few transfers fill the line
 _CALM: Final = 5.0  # and at the most, under pressure; twice that without
-_TAKEN: Final = 0.05  # the share of what those before it can spare that one out of its turn may take
 _LINK_LIFE: Final = 24 * 3600.0  # seconds
 _SHARE: Final = 4  # one start, or one slot, in so many is for entries that must ask for a link first
 
@@ -212,29 +212,29 @@ class Planner:
         first = timeline.first(count)
         if line.lanes <= 1:
             return first
-        return list(dict.fromkeys([*timeline.due_to_begin(at + _SOON, count), *first]))[:count]
+        return list(dict.fromkeys([*timeline.due_to_begin(at + 2 * _CALM, count), *first]))[:count]
 
     def _to_stop(self, chosen: list[int], line: Line, slots: int) -> list[int]:
         """Running ones that take from the line what others need to make it."""
         if line.total is None:
             return []
-        rows, ours, held = self._rows, set(chosen), 0.0
-        filled = len(chosen) >= fewest(line, slots)
-        stop: list[int] = []
-        for row in sorted(self._running - ours):
-            takes = rows.load[row] / line.total
-            if rows.busy[row] != 1 or takes <= _BRIEF:
+        rows, held = self._rows, 0.0
+        others = [r for r in sorted(self._running.difference(chosen)) if rows.busy[r] == 1]
+        others = [r for r in others if rows.load[r] / line.total > _BRIEF]
+        # One of unknown size was begun for its head, which tells it.
+        given_up = [r for r in others if rows.place[r] == Place.GIVEN_UP and (rows.size[r] >= 0 or rows.on_disk[r] > 0)]
+        room = max(0, fewest(line, slots) - len(chosen))
+        stop = sorted(given_up, key=rows.load.__getitem__)[room:]
+        soonest = min((rows.deadline[row] for row in self._board.timeline.first(1)), default=math.inf)
+        for row in others:
+            if not rows.on_line[row]:
                 continue
-            if rows.place[row] == Place.GIVEN_UP:
-                # One of unknown size was begun for its head, which tells it.
-                told = rows.size[row] >= 0 or rows.on_disk[row] > 0
-                stop += [row] if filled and told else []
-            elif rows.on_line[row]:
-                # Out of its turn, it goes on if everything before it can wait until it is through.
-                if self._board.timeline.slack_before(row, self._at) >= held + takes / _TAKEN:
-                    held += takes / _TAKEN
-                else:
-                    stop.append(row)
+            # Out of its turn, it goes on if there is time for it and for all before it on a line as poor as `POORER`.
+            takes, before = rows.load[row] / line.total, self._board.timeline.load_before(row) / line.total
+            if before + held + takes <= POORER * (soonest - self._at):
+                held += takes
+            else:
+                stop.append(row)
         return stop
 
     def _to_start(self, chosen: list[int], line: Line, slots: int) -> list[int]:
@@ -243,6 +243,7 @@ class Planner:
         room = slots - len(self._running)
         asking = sum(rows.place[row] == Place.ASKING for row in self._running)
         kept = sum(bool(rows.on_line[row]) for row in self._running)
+        spare = fewest(line, slots) - sum(rows.place[row] == Place.GIVEN_UP for row in self._running)
         waiting = [row for row in chosen if not rows.busy[row]][: max(0, len(chosen) - kept)]
         waiting.reverse()
         start: list[int] = []
@@ -254,7 +255,7 @@ class Planner:
             elif waiting:
                 row = waiting.pop()
                 kept += 1
-            elif kept < fewest(line, slots) and (row := board.pop_given_up()) is not None:
+            elif kept < spare and (row := board.pop_given_up()) is not None:
                 kept += 1
             elif line.total is not None and (row := board.pop_unsized()) is not None:
                 pass
@@ -272,6 +273,8 @@ class Planner:
             first = self._board.timeline.first(1)
             left = 0.01 * (self._rows.deadline[first[0]] - self._at) if first else 0.0
             most = _SOON if line.total is None else _CALM if pressed else 2 * _CALM
+            if pressed and not line.proven:
+                most = _TRIED
             soonest = min(soonest, max(_SOON, min(most, left)))
         return None if soonest == math.inf else soonest
 

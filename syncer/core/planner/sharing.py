@@ -5,7 +5,7 @@ from typing import Final
 
 from syncer.core.rates import Line
 
-POORER: Final = 1 / 3
+POORER: Final = 1 / 20
 """The share of the measured rate at which files must still be in time to be fetched otherwise than one after the other
 by their deadlines. That order alone loses nothing, however the rate changes, that could be saved at all."""
 

@@ -147,15 +147,11 @@ class Timeline:
         before = self._largest_before(place)
         return before if before is not None and self._load[before] > self._load[best] else best
 
-    def slack_before(self, row: int, now: float) -> float:
-        """Seconds that everything before `row` could be held up and still make it; negative where some cannot."""
+    def load_before(self, row: int) -> float:
+        """Bytes of all rows before this one."""
         self._build()
         place, at = self._find(row)
-        total, crest = self._summed_before(place)
-        for other in self._blocks[place][:at]:
-            total += self._load[other]
-            crest = max(crest, total - self._rate * self._deadline[other])
-        return -crest / self._rate - now
+        return self._load_of_all_before(place) + sum(self._load[other] for other in self._blocks[place][:at])
 
     # --- the tree ---
 
@@ -228,15 +224,14 @@ class Timeline:
             tree[node] = _joined(tree[2 * node], tree[2 * node + 1])
         self._tree, self._width = tree, width
 
-    def _summed_before(self, place: int) -> tuple[float, float]:
-        """Load and crest of all blocks before this one."""
-        node, total, crest = self._width + place, 0.0, -math.inf
+    def _load_of_all_before(self, place: int) -> float:
+        """Of all blocks before this one."""
+        node, total = self._width + place, 0.0
         while node > 1:
             if node % 2:
-                load, top, *_ = self._tree[node - 1]
-                total, crest = load + total, max(top, load + crest)
+                total += self._tree[node - 1][0]
             node //= 2
-        return total, crest
+        return total
 
     def _largest_before(self, place: int) -> int | None:
         node, best, found = self._width + place, -math.inf, 0
