@@ -1,17 +1,18 @@
-"""The ledger's schema: made, checked and brought up by Alembic's migrations; never taken down, never guessed."""
+"""The ledger's schema: made, checked and brought up by Alembic's migrations; never taken down, never guessed.
 
+Alembic is loaded where there is something to bring up: to look, its table and the names of the migrations will do.
+"""
+
+import re
 import threading
 import uuid
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from syncer.core.errors import LedgerError
 from syncer.ledger.engine import (
@@ -27,8 +28,14 @@ from syncer.ledger.engine import (
 )
 from syncer.ledger.tables import ledger_info
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _PATIENCE = 10.0
 """Seconds to wait for another process that is making this very ledger; a pass is not waited for."""
+
+_VERSIONS = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table("alembic_version"))
+"""What Alembic keeps of a database (alembic.runtime.migration)."""
 
 # Alembic hands its context to migrations through globals, so one thread at a time.
 _alembic = threading.Lock()
@@ -49,8 +56,10 @@ def scripts() -> Path:
     return shipped if shipped.is_dir() else package.parent / "migrations"
 
 
-def config(connection: sa.Connection | None = None) -> Config:
+def config(connection: sa.Connection | None = None) -> "Config":
     """Alembic's configuration; its commands then work on `connection`, within the transaction it is in."""
+    from alembic.config import Config  # noqa: PLC0415 - what few commands need is not waited for by all
+
     made = Config()
     made.set_main_option("script_location", str(scripts()).replace("%", "%%"))
     if connection is not None:
@@ -60,10 +69,10 @@ def config(connection: sa.Connection | None = None) -> Config:
 
 @cache
 def _known() -> tuple[str, frozenset[str]]:
-    """The newest revision of this program, and all it knows."""
-    directory = ScriptDirectory.from_config(config())
-    revisions = frozenset(script.revision for script in directory.walk_revisions())
-    return directory.get_current_head() or "", revisions
+    """The newest revision of this program, and all it knows: each file is named for its own, and they count up."""
+    names = (re.match(r"(\d{4})_", path.name) for path in (scripts() / "versions").glob("*.py"))
+    revisions = frozenset(name[1] for name in names if name is not None)
+    return max(revisions), revisions
 
 
 def revisions(location: str | Path) -> Revisions:
@@ -120,8 +129,9 @@ def _look(place: Place) -> Revisions:
     engine = open_engine(place, read_only=True)
     try:
         with translated(place), reading(engine) as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
-            is_foreign = not heads and bool(sa.inspect(connection).get_table_names())
+            tables = sa.inspect(connection).get_table_names()
+            heads = connection.scalars(_VERSIONS).all() if "alembic_version" in tables else []
+            is_foreign = not heads and bool(tables)
     finally:
         engine.dispose()
     head, known = _known()
@@ -139,6 +149,8 @@ def _upgrade(place: Place, found: Revisions) -> None:
     """All migrations in one transaction; an older ledger's file is copied beside it first."""
     if found.current is not None and place.path is not None:
         copy_file(place, place.beside(f".before-{found.head}"))
+    from alembic import command  # noqa: PLC0415
+
     engine = open_engine(place)
     try:
         with translated(place), _alembic, engine.begin() as connection:

@@ -16,7 +16,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-print("loaded", *sorted(sys.modules))
+print("-- loaded:", *sorted(sys.modules))
 """
 
 
@@ -31,7 +31,7 @@ def run(*argv, **environ):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said, _, loaded = done.stdout.rpartition("loaded ")
+    said, _, loaded = done.stdout.rpartition("-- loaded: ")
     return set(loaded.split()), said
 
 
@@ -39,6 +39,12 @@ def test_the_version_needs_nothing_but_click():
     loaded, said = run("--version")
     assert "syncer" in said
     assert not loaded & (HEAVY | {"asyncio", "tqdm", "syncer.config", "syncer.options"})
+
+
+def test_a_ledger_that_is_up_to_date_is_opened_without_alembic(tmp_path):
+    ledger = str(tmp_path / "ledger.db")
+    assert "alembic.command" in run("ledger", "upgrade", "--ledger", ledger)[0]
+    assert "alembic" not in run("status", "--ledger", ledger)[0]
 
 
 def complete(*words):
