@@ -56,6 +56,9 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "in_time": forecast.in_time,
         "seconds": outlook.seconds if knows_sizes else None,
         "would_be_saved": planned.files - forecast.lost,
+        "at_risk": {"files": outlook.at_risk, "ids": list(outlook.at_risk_ids)}
+        if knows_sizes
+        else {"files": 0, "ids": []},
         "would_be_lost": {
             "files": forecast.lost,
             "dead": planned.dead,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from syncer.core.planner import Outlook, Prefer
-from syncer.core.planner.select import MOST_NAMED, Files, late_ones
+from syncer.core.planner.select import MOST_NAMED, Files, late_ones, unsure_ones
 from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
@@ -23,6 +23,17 @@ def remembered_rate(passes: Iterable[tuple[int, float]]) -> float | None:
         if passed >= half:
             return rate
     return None
+
+
+def remembered_spread(passes: Iterable[tuple[int, float]]) -> float:
+    """Bytes a second by which passes were off `remembered_rate`: the mean, by bytes, of the slower ones' distances.
+
+    0.0 where none was slower. What was faster does not speak against what a pass may bring.
+    """
+    held = [(count / seconds, count) for count, seconds in passes if count > 0 and seconds > 0]
+    rate = remembered_rate([(count, count / one) for one, count in held]) or 0.0
+    slower = [(rate - one, count) for one, count in held if one < rate]
+    return sum(off * count for off, count in slower) / sum(count for _, count in slower) if slower else 0.0
 
 
 class Due:
@@ -42,8 +53,10 @@ class Due:
     def outlook(self, line: Line, now: datetime, sizes: Sizes, prefer: Prefer = Prefer.FILES) -> Outlook:
         """What becomes of it if everything is fetched from `now` on as the planner would have it."""
         load, rows = self._loads(sizes), self._by_deadline()
-        lost = late_ones(rows, Files(load, self._left, load.__getitem__), 0.0, line, prefer)
+        files = Files(load, self._left, load.__getitem__)
+        lost = late_ones(rows, files, 0.0, line, prefer)
         late = [row for row in rows if row in lost]
+        unsure = unsure_ones((row for row in rows if row not in lost), files, 0.0, line, prefer)
         coming = sum(load) - sum(load[row] for row in late)
         first = next((self._left[row] for row in rows if 0 < self._left[row] < math.inf), None)
         return Outlook(
@@ -51,6 +64,8 @@ class Due:
             bytes=round(sum(load)),
             unknown_sizes=self._size.count(-1),
             saved=len(rows) - len(late),
+            at_risk=len(unsure),
+            at_risk_ids=tuple(self._ids[row] for row in unsure[:MOST_NAMED]),
             lost=len(late),
             lost_bytes=round(sum(load[row] for row in late)),
             lost_ids=tuple(self._ids[row] for row in late[:MOST_NAMED]),

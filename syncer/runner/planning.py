@@ -26,6 +26,7 @@ class Speed:
     rate: float | None = None
     passes: int = 0
     limited: bool = False  # by --bwlimit
+    spread: float = 0.0  # by how much passes were slower than that, where some were
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ async def forecast(source: Source, copy: Ledger, jobs: JobFilter, clock: Clock, 
         listing,
         await copy.tally(),
         means,
-        due.outlook(Line(means.speed.rate), now, sizes, means.prefer),
+        due.outlook(Line(means.speed.rate, spread=means.speed.spread), now, sizes, means.prefer),
         sizes.expected() if sizes.seen else None,
         due.needed_rate(sizes),
     )
@@ -146,7 +147,10 @@ async def _probe(copy: Ledger, prober: Prober) -> None:
 def speed_of(given: float | None, passes: Sequence[tuple[int, float]], limit: float | None) -> Speed:
     """The line as the user says it is, else as past passes found it: (bytes, seconds) each. Never beyond `limit`."""
     moved = [one for one in passes if one[0] > 0]
-    speed = Speed(saving.remembered_rate(moved), len(moved)) if given is None else Speed(given)
+    speed = Speed(given)
+    if given is None:
+        speed = Speed(saving.remembered_rate(moved), len(moved), spread=saving.remembered_spread(moved))
     if limit is None or (speed.rate is not None and speed.rate <= limit):
         return speed
-    return Speed(limit, limited=True)
+    slowest = math.inf if speed.rate is None else speed.rate - speed.spread
+    return Speed(limit, limited=True, spread=max(0.0, limit - slowest))

@@ -1,6 +1,7 @@
 """Links that die while they are fetched, over real HTTP: who is saved when only the right order, or a choice, saves."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from syncer.sandbox.scenarios import Scenario
 LIFE = timedelta(hours=24)
 SECOND = timedelta(seconds=1)
 KB = 1000
+OURS = 0.08
+"""The share of an evening that may be the machine's own work where the line is to decide."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,20 @@ class Evening:
         films = sorted(self.films, key=lambda film: -film[1])
         arrived = [sum(size for size, _ in films[: n + 1]) / self.rate for n in range(len(films))]
         return sum(at <= until for at, (_, until) in zip(arrived, films, strict=True))
+
+
+async def at_this_machine_s_pace(site, evening, least):
+    """The evening slowed down until what the machine itself takes for these files is a small part of it.
+
+    That is measured with nothing in the way: no limit to the line, and links that live. On an idle machine it is less
+    than a second; the cores of a build are another matter, and no test of who is saved.
+    """
+    films = [SandboxJob(f"film-{n:02}", f"Film {n}.mp4", size=size) for n, (size, _) in enumerate(evening.films)]
+    here, begun = site(films), time.monotonic()
+    report = await here.sync()
+    took = time.monotonic() - begun
+    assert report.jobs.stored == len(films)
+    return replace(evening, stretch=max(least, took / (OURS * max(seconds for _, seconds in evening.films))))
 
 
 async def fetched(site, evening):
@@ -84,13 +101,14 @@ async def check_crowded(site, evening, share):
     assert len(await fetched(site, evening)) >= share * best
 
 
+@pytest.mark.timeout(300)
 async def test_sixty_files_that_only_deadline_order_saves_are_all_saved(site):
-    await check_feasible(site, Evening(FEASIBLE, 2500 * KB, stretch=2.5))
+    await check_feasible(site, await at_this_machine_s_pace(site, Evening(FEASIBLE, 2500 * KB), 2.5))
 
 
+@pytest.mark.timeout(300)
 async def test_of_twice_what_the_line_carries_nearly_as_much_is_saved_as_can_be(site):
-    # Less than is asked of a machine that has nothing else to do: see the long one below.
-    await check_crowded(site, Evening(CROWDED, 1000 * KB, stretch=2.0), 0.75)
+    await check_crowded(site, await at_this_machine_s_pace(site, Evening(CROWDED, 1000 * KB), 2.0), 0.85)
 
 
 @pytest.mark.long

@@ -100,6 +100,7 @@ def test_a_line_as_wide_as_it_says_saves_them_all(site):
     needed = planned(here, "--probe", "--rate", "1k")["needed"]["bytes_per_second"]
     value = planned(here, "--probe", "--rate", str(int(needed * 1.05)))
     assert (value["in_time"], value["would_be_lost"]["files"]) == (True, 0)
+    assert value["at_risk"] == {"files": 0, "ids": []}  # a line that is given does not waver
     assert "yes, all of it" in told(here, "--probe", "--rate", "2k")
 
 

@@ -112,3 +112,47 @@ def test_a_forecast_accounts_for_every_task(due, line, prefer):
     assert outlook.at_risk <= outlook.saved
     assert set(outlook.lost_ids) <= {task.id for task in due}
     assert outlook.fits == (outlook.lost == 0)
+    assert len(outlook.at_risk_ids) == outlook.at_risk
+    assert set(outlook.at_risk_ids) <= {task.id for task in due} - set(outlook.lost_ids)
+    assert line.spread or prefer is Prefer.BYTES or not outlook.at_risk
+
+
+living = st.builds(
+    lambda name, until, size: Task(f"job-{name}", NOW + until * SECOND, size=size),
+    st.integers(0, 40),
+    st.floats(1, 200),
+    st.integers(1, 5000),
+)
+
+
+@given(
+    st.lists(living, min_size=1, max_size=40, unique_by=(lambda task: task.id, lambda task: task.deadline)),
+    lines.filter(lambda line: line.total),
+)
+def test_at_risk_is_who_is_kept_and_would_be_given_up_on_a_line_slower_by_its_spread(due, line):
+    planner = Planner(NOW)
+    planner.add(due)
+    planner.decide(NOW, line, 1)
+    outlook, foreseen = planner.outlook(line, NOW), forecast(due, line, NOW)
+    assert (outlook.saved, outlook.at_risk, outlook.lost) == (foreseen.saved, foreseen.at_risk, foreseen.lost)
+    assert outlook.at_risk_ids == foreseen.at_risk_ids
+    share = max(0.1, 1 - line.spread / line.total)
+    poorer = Line(line.total * share, line.connection * share, lanes=line.lanes)
+    kept = [task for task in due if task.id not in foreseen.lost_ids]
+    assert set(outlook.at_risk_ids) == set(forecast(kept, poorer, NOW).lost_ids)
+    assert planner.outlook(line, NOW) == outlook
+
+
+def test_who_is_at_risk_changes_with_the_line_and_with_time():
+    planner = Planner(NOW)
+    planner.add(Task(f"job-{n}", NOW + 10 * (n + 1) * SECOND, size=900) for n in range(10))
+    steady, wavering = Line(100.0), Line(100.0, spread=15.0)
+    planner.decide(NOW, steady, 1)
+    assert (planner.outlook(steady, NOW).saved, planner.outlook(steady, NOW).at_risk) == (10, 0)
+    later = NOW + SECOND
+    outlook = planner.outlook(wavering, later)
+    assert (outlook.saved, outlook.lost) == (10, 0)
+    assert 0 < outlook.at_risk == len(outlook.at_risk_ids) < 10
+    for job_id in outlook.at_risk_ids:
+        planner.remove(job_id)
+    assert planner.outlook(wavering, later + SECOND).at_risk_ids == ()

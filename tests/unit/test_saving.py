@@ -30,6 +30,20 @@ def test_the_rate_of_past_passes_is_that_of_most_bytes(passes, rate):
     assert saving.remembered_rate(passes) == rate
 
 
+@pytest.mark.parametrize(
+    ("passes", "spread"),
+    [
+        ([], 0),
+        ([(1000, 10.0)], 0),
+        ([(1000, 10.0), (3000, 10.0)], 200),  # a third of the bytes as fast
+        ([(1000, 10.0), (1000, 5.0), (1000, 20.0)], 50),  # that another was faster is no risk
+        ([(1000, 10.0), (10, 1.0), (0, 50.0)], 90),
+    ],
+)
+def test_by_how_much_passes_were_slower_is_remembered_too(passes, spread):
+    assert saving.remembered_spread(passes) == pytest.approx(spread)
+
+
 def due(*files):
     held = Due()
     for number, (size, left) in enumerate(files):
@@ -54,13 +68,15 @@ def test_the_needed_rate_saves_everything_and_nothing_less_does(files):
     assert held.outlook(Line(rate * 0.9), NOW, Sizes()).lost > 0
 
 
-@given(FILES, st.integers(1, 10**7), st.sampled_from(Prefer), st.booleans())
-def test_it_foretells_what_the_planner_does(files, rate, prefer, known):
+@given(FILES, st.integers(1, 10**7), st.floats(0, 1.5), st.sampled_from(Prefer), st.booleans())
+def test_it_foretells_what_the_planner_does(files, rate, wavers, prefer, known):
     sizes = Sizes([5_000_000, 10_000_000])
     told = [(size if known or size % 2 else None, left) for size, left in files]
     tasks = [Task(f"job-{n}", NOW + timedelta(seconds=left), size=size) for n, (size, left) in enumerate(told)]
-    here = due(*told).outlook(Line(rate), NOW, sizes, prefer)
-    there = planner.forecast(tasks, Line(rate), NOW, sizes=sizes, prefer=prefer)
+    line = Line(rate, spread=wavers * rate)
+    here = due(*told).outlook(line, NOW, sizes, prefer)
+    there = planner.forecast(tasks, line, NOW, sizes=sizes, prefer=prefer)
+    assert (here.at_risk, here.at_risk_ids) == (there.at_risk, there.at_risk_ids)
     assert (here.saved, here.lost, here.lost_bytes, here.bytes) == (
         there.saved,
         there.lost,

@@ -2,12 +2,13 @@
 
 import math
 from array import array
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
 from syncer.core.planner.rows import Place, RowHeap, Rows
-from syncer.core.planner.select import Files, late_ones
+from syncer.core.planner.select import MOST_NAMED, Files, late_ones, unsure_ones
 from syncer.core.planner.task import Outlook, Prefer
 from syncer.core.planner.timeline import Timeline, in_order
 from syncer.core.rates import Line
@@ -21,6 +22,7 @@ _SMALLER: Final = 0.1  # the quantile of sizes that a file of unknown size is ta
 _AT_ONCE: Final = 64  # files given up, and taken back, by one decision; the next ones go on
 _FEW: Final = 10_000  # files for which choosing anew is quick
 _LENIENT: Final = 1.0  # seconds: bytes are told in lumps, and a running file may be further than it seems
+_NEAREST: Final = 10_000  # files, by deadline, among which those at risk are looked for
 _DRIFT: Final = 0.02  # by how much the rate may move before the choice is made anew; for many files 0.1
 
 
@@ -47,6 +49,8 @@ class Board:
         self._chosen_at = -math.inf
         self._has_room = False  # something ended or turned out smaller: what was given up may fit
         self._lost = self._lost_load = 0.0
+        self._unsure: Sequence[int] = ()  # kept, and lost if the line were slower by its spread
+        self._unsure_until = -math.inf  # when they are looked for again
 
     # --- one row ---
 
@@ -196,15 +200,27 @@ class Board:
         self._take_in()
         first = next((row for row in self.timeline.first(64) if rows.deadline[row] > at), None)
         kept, load, lost = len(self.timeline), self.timeline.load, round(self._lost)
+        unsure = [row for row in self._at_risk(at, line) if rows.on_line[row]]
         return Outlook(
             files=len(rows),
             bytes=round(load + self._lost_load),
             saved=kept,
+            at_risk=len(unsure),
+            at_risk_ids=tuple(rows.id[row] for row in unsure[:MOST_NAMED]),
             lost=lost,
             lost_bytes=round(self._lost_load),
             earliest=None if first is None else origin + timedelta(seconds=rows.deadline[first]),
             seconds=load / line.total if line.total else None,
         )
+
+    def _at_risk(self, at: float, line: Line) -> Sequence[int]:
+        """Of the nearest kept rows. Looked for so seldom that each row costs next to nothing a second."""
+        if at >= self._unsure_until:
+            near = self.timeline.first(_NEAREST)
+            files = Files(self.rows.load, self.rows.deadline, self.rows.worth)
+            self._unsure = unsure_ones(near, files, at, line, self._prefer)
+            self._unsure_until = at + 1e-3 * len(near)
+        return self._unsure
 
     # --- the choice ---
 

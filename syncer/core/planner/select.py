@@ -13,9 +13,12 @@ from syncer.core.rates import Line
 from syncer.core.sizes import Sizes
 
 MOST_NAMED: Final = 1000
-"""The most lost ids an outlook names; its counts are always whole."""
+"""The most ids of a sort that an outlook names; its counts are always whole."""
 
 _ROWS: Final = 1 << 24
+
+_LEAST: Final = 0.1
+"""The share of its measured rate below which a line is not taken to fall, however it wavers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,26 @@ def late_ones(rows: Iterable[int], files: Files, now: float, line: Line, prefer:
             total -= load[dropped]
             hopeless.add(dropped)
     return hopeless
+
+
+def unsure_ones(
+    rows: Iterable[int], files: Files, now: float, line: Line, prefer: Prefer = Prefer.FILES
+) -> Sequence[int]:
+    """Those of `rows`, kept and given by deadline, that would be late if the line were slower by its spread; in order.
+
+    It is the choice of `late_ones` for such a line: who would be given up then, and not all that might be.
+    """
+    held = list(rows)
+    late = late_ones(held, files, now, slower(line), prefer)
+    return [row for row in held if row in late]
+
+
+def slower(line: Line) -> Line:
+    """The line at the lower end of what was measured, one standard deviation down."""
+    if not line.total:
+        return line
+    share = max(_LEAST, 1.0 - line.spread / line.total)
+    return replace(line, total=share * line.total, connection=share * (line.connection or line.total))
 
 
 class _BySize:
@@ -121,15 +144,16 @@ def forecast(
     left = [seconds_left(task, now) for task in held]
     files = Files(loads, left, lambda i: loads[i] + held[i].on_disk)
     lost = late_ones(range(len(held)), files, 0.0, line, prefer)
-    slower = replace(line, total=max(1.0, line.total - line.spread)) if line.total is not None else line
-    unsure = late_ones(range(len(held)), files, 0.0, slower, prefer) - lost
-    load = sum(loads[i] for i in range(len(held)) if i not in lost)
+    kept = [i for i in range(len(held)) if i not in lost]
+    unsure = unsure_ones(kept, files, 0.0, line, prefer)
+    load = sum(loads[i] for i in kept)
     return Outlook(
         files=len(held),
         bytes=round(sum(loads)),
         unknown_sizes=sum(task.size is None for task in held),
-        saved=len(held) - len(lost),
+        saved=len(kept),
         at_risk=len(unsure),
+        at_risk_ids=tuple(held[i].id for i in unsure[:MOST_NAMED]),
         lost=len(lost),
         lost_bytes=round(sum(loads[i] for i in lost)),
         lost_ids=tuple(held[i].id for i in sorted(lost)[:MOST_NAMED]),

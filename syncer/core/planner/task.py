@@ -36,6 +36,7 @@ class Outlook:
     unknown_sizes: int = 0  # files whose size is estimated in `bytes`
     saved: int = 0  # files that arrive in time
     at_risk: int = 0  # of those saved, the ones lost if the line were slower by its spread
+    at_risk_ids: tuple[str, ...] = ()  # the first of them by deadline, up to a bound
     lost: int = 0  # files whose link dies first; a relink may still save them
     lost_bytes: int = 0
     lost_ids: tuple[str, ...] = ()  # the first of them by deadline, up to a bound
