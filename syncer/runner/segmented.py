@@ -261,8 +261,7 @@ class Segmented:
             try:
                 task.result()
             except (Interrupted, StorageBusy) as error:
-                self._refused |= isinstance(error, StorageBusy)
-                self._trouble = error
+                self._refused, self._trouble = True, error
             except LinkRefused as error:
                 self._refused, self._trouble = True, Interrupted(error.message)
         if self._gaps():

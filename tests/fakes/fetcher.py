@@ -177,6 +177,7 @@ def _honest(stored: Stored, ask: Ask) -> tuple[Answer, bytes]:
         last_modified=stored.last_modified,
         md5=md5,
         crc32c=crc32c,
+        gives_ranges=stored.ranges,
     )
     return answer, stored.content[start:size]
 

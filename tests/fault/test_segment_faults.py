@@ -155,6 +155,17 @@ async def test_a_link_refused_to_a_later_range_is_not_taken_for_a_lost_file(site
     await here.check_whole()
 
 
+async def test_a_fresh_link_refused_to_a_later_range_loses_no_file(site):
+    """The link came from the API just now, and the storage honoured it: the file is not lost by a second word."""
+    here = site([], tries="4")
+    await parted(here)
+    here.sandbox.set_scenario(faulty(Refused(when=When(first=1)), Refused(when=When(after=2, first=1))))
+    report = await here.sync()
+    assert [seen.status for seen in here.storage_requests()][:3] == [403, 206, 403]
+    assert (report.exit_code, report.deadlines.lost) == (0, ())
+    await here.check_whole()
+
+
 async def test_a_range_that_breaks_goes_on_where_it_broke(site):
     here = site([], tries="1")
     await parted(here)

@@ -30,6 +30,7 @@ BAD = "fault/test_storage_faults.py::test_a_bad_answer"
 REST = "fault/test_storage_faults.py::test_a_bad_answer_to_a_request_for_the_rest"
 STORAGE = "fault/test_storage_faults.py::"
 DISK = "fault/test_destination_faults.py::"
+SEGMENTS = "fault/test_segment_faults.py::"
 
 GUARDS = (
     # What is asked for.
@@ -492,5 +493,91 @@ GUARDS = (
         'return "delete" if found is not None and found.is_network else "wal"',
         'return "wal"',
         ("fault/test_ledger_faults.py::test_a_ledger_on_a_network_file_system_is_warned_of_and_does_without_wal",),
+    ),
+    # One file over several ranges.
+    Guard(
+        "ranges beside each other: a strong validator",
+        "core/segments.py",
+        "gives_ranges and is_strong(promise.etag) else None",
+        "gives_ranges else None",
+        ("property/test_segments.py::test_it_takes_a_strong_validator_and_ranges",),
+    ),
+    Guard(
+        "ranges beside each other: If-Range on each",
+        "core/segments.py",
+        "overlap=overlap, if_range=version, last",
+        "overlap=overlap, last",
+        (f"{SEGMENTS}test_what_lies_ahead_is_not_fetched_again",),
+    ),
+    Guard(
+        "ranges beside each other: exactly the range",
+        "core/resume.py",
+        " or (span.first, span.last) != (asked.start, asked.last):\n",
+        ":\n",
+        ("property/test_segments.py::test_an_answer_that_is_not_exactly_the_range_says_why",),
+    ),
+    Guard(
+        "ranges beside each other: total and ETag",
+        "core/resume.py",
+        "    if span.total != held.size or answer.etag != held.etag or _is_other",
+        "    if _is_other",
+        ("property/test_segments.py::test_an_answer_that_is_not_exactly_the_range_says_why",),
+    ),
+    Guard(
+        "ranges beside each other: what lies ahead of an earlier try is compared",
+        "runner/segmented.py",
+        "0 if before is None else before.length)",
+        "0)",
+        (f"{SEGMENTS}test_bytes_ahead_that_changed_on_disk_are_found_by_the_overlap",),
+    ),
+    Guard(
+        "ranges beside each other: no second link is lost to a later range",
+        "runner/segmented.py",
+        "self._refused, self._trouble = True, Interrupted(error.message)",
+        "raise",
+        (f"{SEGMENTS}test_a_fresh_link_refused_to_a_later_range_loses_no_file",),
+    ),
+    Guard(
+        "map: of this version and size alone",
+        "destination/partial.py",
+        "(keep, size, version) != (self._size, ahead.size, ahead.version)",
+        "keep != self._size",
+        ("contract/test_destination_contract.py::test_another_version_or_another_size_drops_what_lies_ahead",),
+    ),
+    Guard(
+        "map: its checksum",
+        "core/segments.py",
+        '    if check != b"%08x\\n" % zlib.crc32(text):\n        return None\n',
+        "",
+        ("property/test_segments.py::test_a_damaged_map_is_no_map",),
+    ),
+    Guard(
+        "map: there before the first byte ahead",
+        "destination/partial.py",
+        "            self._write_map(ahead, folder)\n        self._ahead = ahead\n",
+        "        self._ahead = ahead\n",
+        (f"{SEGMENTS}test_a_power_cut_at_any_moment_leaves_no_map_that_claims_too_much",),
+    ),
+    Guard(
+        "map: what it claims is fsynced before it is",
+        "destination/partial.py",
+        "        self._fsync()\n        maps.write_map(",
+        "        maps.write_map(",
+        (f"{SEGMENTS}test_a_power_cut_at_any_moment_leaves_no_map_that_claims_too_much",),
+    ),
+    Guard(
+        "map: gone for good before the file is published",
+        "destination/partial.py",
+        "            with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:\n"
+        "                maps.drop_map(self._name, folder)\n            self._ahead = None\n",
+        "            self._ahead = None\n",
+        (f"{SEGMENTS}test_what_lies_ahead_is_not_fetched_again",),
+    ),
+    Guard(
+        "map: one that tells of more than there is goes",
+        "destination/ahead.py",
+        "    if last > length:\n",
+        "    if False:\n",
+        (f"{SEGMENTS}test_a_map_that_tells_of_more_than_there_is_costs_what_lies_ahead",),
     ),
 )

@@ -164,6 +164,8 @@ def test_the_request_for_a_stretch():
         (part(content_range=None), NotTheFile),
         (part(content_range=ContentRange(None, None, 200_000)), NotTheFile),
         (part(content_range=ContentRange(99_999, 119_999, 200_000)), NotTheFile),
+        (part(content_range=ContentRange(99_999, 119_998, 200_000)), NotTheFile),
+        (part(content_range=ContentRange(100_001, 120_000, 200_000)), NotTheFile),
         (part(content_range=ContentRange(100_000, 119_998, 200_000)), NotTheFile),
         (part(content_range=ContentRange(100_000, 120_000, 200_000)), NotTheFile),
         (part(content_range=ContentRange(100_000, 119_999, 200_001)), FileChanged),
