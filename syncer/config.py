@@ -48,7 +48,7 @@ class Settings:
     name_template: str = DEFAULT_TEMPLATE
     bwlimit: Timetable = field(default_factory=Timetable)
     max_file_size: int | None = 1024**4  # bytes
-    segments: int = 1  # connections of one large file
+    segments: int = 4  # connections of one large file
     segment_size: int = 16 * 1024**2  # bytes
     min_free: int | None = None  # bytes; None: see core.space
     rate: int | None = None

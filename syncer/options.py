@@ -309,7 +309,7 @@ OPTIONS: tuple[Option, ...] = (
         "Connections that one large file may have, out of --workers and while no other file needs them; 1 for one.",
         whole_number(1, 64),
         "N",
-        "1",
+        "4",
     ),
     Option("segment_size", "Bytes that each of them is asked for at the least, such as 64M.", segment, "SIZE", "16M"),
     Option(
