@@ -154,9 +154,9 @@ class _Ahead:
 
 
 def _likely_next(walk: Walk, page: Page, marks: tuple[str, ...]) -> PageRequest | None:
-    """What will be asked for if the page brings news to the first look at the list, and none to a later one."""
+    """What will be asked for if all but the overlap is new to the first look at the list, nothing to a later one."""
     ids = page_ids(page, marks)
-    news = frozenset(i for i in ids if i is not None) if walk.round == 1 else frozenset[str]()
+    news = frozenset(i for i in ids[walk.overlap :] if i is not None) if walk.round == 1 else frozenset[str]()
     after = listing.absorb(walk, ids, news)
     return None if after.done else listing.request(after)
 
