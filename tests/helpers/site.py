@@ -78,14 +78,14 @@ class Site:
             **more,
         )
 
-    def start(self, *argv, environ=None):
-        """The `syncer` command, begun."""
+    def start(self, *argv, environ=None, stderr=subprocess.PIPE):
+        """The `syncer` command, begun. What says much is given a file for it: a pipe that nobody reads stops it."""
         return subprocess.Popen(
             [sys.executable, "-m", "syncer", *map(str, argv)],
             env=environ or self.environ(),
             cwd=self.folder,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
 
