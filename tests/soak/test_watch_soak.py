@@ -162,7 +162,7 @@ def test_a_watch_among_faults_loses_nothing_and_does_not_grow(site):
         told, last = soak.metrics(), resident(process.pid)
         stopping = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
         stopped_in = time.monotonic() - stopping
     finally:
         process.kill()
