@@ -21,6 +21,12 @@ _SAMPLE: Final = 2.0  # seconds of work over which one sample of the rate is tak
 _CHANGED: Final = 0.15
 """By this share two samples of one level in a row must be off, to the same side, to count as another line."""
 
+_SLIGHT: Final = 0.03
+"""The same at the least, on a line so steady that it is beyond `_SURE` standard deviations."""
+
+_SURE: Final = 4.0
+_LONG: Final = 10.0  # seconds of work that tell how steady a line is
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -69,9 +75,10 @@ class _Wavering:
 
 @dataclass(frozen=True, slots=True)
 class _Was:
-    """What a level carried before a sample that was far off, and to which side that was."""
+    """What a level carried before a sample that was far off, by which share that is far, and to which side it was."""
 
     rate: float
+    far: float
     less: bool
 
 
@@ -177,30 +184,38 @@ class Rates:
     def _take(self, level: _Level) -> None:
         """One more sample, and a look at whether the line has changed."""
         taken, level.sample, level.seen = level.sample, _Sum(), self._worked
+        far = self._far()
         self._all.add(taken)
         if level.rate >= FULL * max(other.rate for other in self._levels.values() if other.all.seconds):
             self._since_change.add(taken)
-        self._look_for_change(level, taken)
+        self._look_for_change(level, taken, far)
         self._look_for_limit(level)
 
-    def _look_for_change(self, level: _Level, taken: _Sum) -> None:
+    def _look_for_change(self, level: _Level, taken: _Sum, far: float) -> None:
         """Two samples in a row far from what the level carried before them, to the same side, tell of another line."""
         was, level.was = level.was, None
-        if was is not None and _is_off(taken.rate, was.rate) and (taken.rate < was.rate) == was.less:
+        if was is not None and _is_off(taken.rate, was.rate, was.far) and (taken.rate < was.rate) == was.less:
             self._carry_over(level, was.rate, taken.rate)
             level.set_rate(taken.rate)
             self._since_change = _Wavering()
             return
         earlier = level.all.seconds - taken.seconds
         rate = (level.all.bytes - taken.bytes) / earlier if earlier > 0.5 else 0.0
-        if rate > 0.0 and _is_off(taken.rate, rate):
-            level.was = _Was(rate, less=taken.rate < rate)
+        if rate > 0.0 and _is_off(taken.rate, rate, far):
+            level.was = _Was(rate, far, less=taken.rate < rate)
             return
         if level.told > 0.0:
             for other in self._others(level):
                 other.all.bytes *= level.rate / level.told
                 other.told *= level.rate / level.told
         level.told = level.rate
+
+    def _far(self) -> float:
+        """The share by which a sample must be off to speak of another line: less where the line was steady so far."""
+        known = self._since_change
+        if known.weight < _LONG or known.mean <= 0.0:
+            return _CHANGED
+        return min(_CHANGED, max(_SLIGHT, _SURE * known.spread / known.mean))
 
     def _carry_over(self, level: _Level, before: float, now: float) -> None:
         others = self._others(level)
@@ -228,5 +243,5 @@ class Rates:
                 other.set_rate(min(other.rate, max(level.rate, known[fewer].rate)))
 
 
-def _is_off(rate: float, from_rate: float) -> bool:
-    return abs(rate / from_rate - 1.0) > _CHANGED
+def _is_off(rate: float, from_rate: float, by: float) -> bool:
+    return abs(rate / from_rate - 1.0) > by

@@ -49,12 +49,12 @@ def test_what_was_lost_once_to_a_line_that_drops_is_saved(seed, drops):
 
 def test_a_drop_that_nobody_foresees_loses_nothing_that_deadline_order_saves():
     tried = 0
-    for seed in range(60):
+    for seed in range(40):
         one = trace(seed, load=FEASIBLE[seed % 5], most=1.7, drops=True)
         if spared(one) >= MEASURED:
             tried += 1
             assert run(one, Syncer(one)) == {film.id for film in one.films}, seed
-    assert tried > 30
+    assert tried > 25
 
 
 def test_where_the_line_drops_as_much_is_saved_as_one_without_foresight_can():
@@ -66,12 +66,12 @@ def test_where_the_line_drops_as_much_is_saved_as_one_without_foresight_can():
 
 def test_what_fits_several_connections_side_by_side_is_saved():
     tried = 0
-    for seed in range(40):
+    for seed in range(24):
         one = trace(seed, load=(0.5, 0.8, 0.9)[seed % 3], most=1.6, drops=False, parts=(2, 3, 4, 8))
         if spared(one) >= MEASURED and fits_side_by_side(one, MEASURED):
             tried += 1
             assert run(one, Syncer(one)) == {film.id for film in one.films}, seed
-    assert tried > 30
+    assert tried > 18
 
 
 def test_the_yardsticks_are_in_order():
@@ -81,7 +81,7 @@ def test_the_yardsticks_are_in_order():
         assert without_foresight(one, MEASURED) <= optimum(one)
         steady = trace(seed, load=LOADS[seed % 3], most=1.8, drops=False)
         if len({film.listed for film in steady.films}) == 1:
-            assert without_foresight(steady, MEASURED) == optimum(steady)
+            assert without_foresight(steady) == optimum(steady)
 
 
 def test_more_than_the_line_carries_is_saved_as_far_as_can_be():

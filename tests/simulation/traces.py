@@ -54,6 +54,7 @@ def trace(
     seed: int,
     *,
     load: float,
+    least: float = 1.0,
     most: float = 2.6,
     sizes_told: bool = True,
     drops: bool | None = None,
@@ -61,12 +62,12 @@ def trace(
 ) -> Trace:
     """A trace whose tightest deadline asks for `load` times what the line carries until then.
 
-    It has ten to 10 ** `most` films. `drops` says whether the line gets worse on the way; None leaves it to chance.
-    One connection carries as much as the line, or one part of it in so many as one of `parts` says; then no film is
-    larger than a connection carries in the time it has, or nothing could save it.
+    It has 10 ** `least` to 10 ** `most` films. `drops` says whether the line gets worse on the way; None leaves it to
+    chance: two in five do. One connection carries as much as the line, or one part of it in so many as one of `parts`
+    says; then no film is larger than a connection carries in the time it has, or nothing could save it.
     """
     rng = random.Random(seed)
-    count = round(10 ** rng.uniform(1, most))
+    count = round(10 ** rng.uniform(least, most))
     rate = 10 ** rng.uniform(0, 2) * MB
     horizon = 10 ** rng.uniform(2.8, 4.5)  # seconds: ten minutes to nine hours
     steps = [(0.0, rate)]
@@ -178,18 +179,19 @@ def _levelled(lacks: list[float], most: float, room: float) -> list[float]:
 
 
 def without_foresight(one: Trace, hears: float = 0.0) -> int:
-    """How many are saved by one who knows every size, and how fast the line is, but not what it will be.
+    """How many are saved by one who knows every size, and how fast the line was just now, but not what it will be.
 
-    Whenever he `hears` of a change of the line, so many seconds after it, or a page comes, he makes Moore and
+    Whenever he `hears` how fast the line is, so many seconds after it is so, or a page comes, he makes Moore and
     Hodgson's choice anew of what is listed and not yet here, for a line that stays as it is, and fetches what he chose
-    by deadline. The bytes that were spent on what is given up then are spent.
+    by deadline. The bytes that were spent on what is given up then are spent. Before he hears anything he gives up
+    nothing.
     """
     lacks: dict[str, float] = {film.id: film.size for film in one.films}
     by_deadline = sorted(one.films, key=lambda film: film.deadline)
-    moments = sorted({begin + hears * (begin > 0) for begin, _ in one.way.steps} | {film.listed for film in one.films})
+    moments = sorted({0.0, *(begin + hears for begin, _ in one.way.steps), *(film.listed for film in one.films)})
     saved = 0
     for at, until in zip(moments, [*moments[1:], math.inf], strict=True):
-        kept = _chosen(by_deadline, lacks, at, one.way.rate(max(0.0, at - hears)))
+        kept = _chosen(by_deadline, lacks, at, one.way.rate(at - hears) if at >= hears else math.inf)
         begun = done = one.way.carried(at)
         room = one.way.carried(until) - begun if until < math.inf else math.inf
         for film in kept:

@@ -87,6 +87,17 @@ def test_small_changes_and_slow_ones_carry_over_too(less):
     assert rates.line().total == pytest.approx(rate, rel=0.25)
 
 
+def test_a_steady_line_shows_a_slight_change_and_a_wavering_one_does_not():
+    steady, wavering = Rates(), Rates()
+    one, other = work(steady, 0.0, 30.0, 1, 1000), 0.0
+    for turn in range(15):
+        other = work(wavering, other, 2.0, 1, 950 + 100 * (turn % 2))
+    work(steady, one, 6.0, 1, 900)
+    work(wavering, other, 6.0, 1, 900)
+    assert steady.line().total == pytest.approx(900)
+    assert 900 < wavering.line().total < 1000
+
+
 def test_fewer_that_were_too_few_may_fill_a_line_that_dropped():
     rates = Rates()
     at = work(rates, 0.0, 20.0, 4, 1000)
