@@ -92,10 +92,10 @@ def version_of(promise: Promise, answer: Answer) -> str | None:
 def pays(line: Line, connections: int) -> bool:
     """Whether one connection more beside so many is likely to carry more.
 
-    So it is below the number that fills the line; and where no greater number was tried yet, to find out: once, then
-    it is known.
+    So it is below the number that fills the line; and where no greater number was tried yet, to find out: up to twice
+    as many, once, then it is known.
     """
-    return line.total is not None and (connections < line.lanes or connections == line.unsure)
+    return line.total is not None and (connections < line.lanes or line.unsure <= connections < 2 * line.unsure)
 
 
 def length_of(least: int, line: Line, lacking: int, lanes: int) -> int:

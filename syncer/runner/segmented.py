@@ -275,28 +275,31 @@ class Segmented:
             if self._spread and clock.monotonic() - noted >= NOTED:
                 await self._partial.note()
                 noted = clock.monotonic()
-            await self._send_another()
+            while await self._send_another():
+                pass
 
-    async def _send_another(self) -> None:
-        """One connection more, if there is something for it to do and it pays."""
+    async def _send_another(self) -> bool:
+        """One connection more, if there is something for it to do and it pays; whether there was."""
         lanes, front = self._means.lanes, self.front
         gaps, left = self._gaps(), (front.stop - front.at if front in self._flying else 0)
         proven = front not in self._flying or front.at > front.start
         useful = bool(gaps) or segments.is_worth_parting(self._means.least, lanes.line, left)
         if self._refused or len(self._running) >= self._means.most or not (useful and proven):
             lanes.withdraw(self)
-            return
+            return False
         if not lanes.ask(self, self._link.expires_at):
-            return
+            return False
         await self._partial.spread(self._version, self._size)
         self._spread = True
         length = segments.length_of(self._means.least, lanes.line, front.stop - front.at, 2)
         if not gaps and not (front in self._flying and front.cut(min(front.at + length, front.stop))):
-            return
-        if lanes.ask(self, self._link.expires_at):  # time has passed
-            task = self._begin(self._lane(), "segment")
-            self._running.add(task)
-            lanes.lend(task, lambda: _cancel(task))
+            return False
+        if not lanes.ask(self, self._link.expires_at):  # time has passed
+            return False
+        task = self._begin(self._lane(), "segment")
+        self._running.add(task)
+        lanes.lend(task, lambda: _cancel(task))
+        return True
 
     async def _catch_up(self) -> None:
         while True:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import million, suite, table
+from tests.benchmarks import million, suite, table, thin
 from tests.benchmarks.clients import CLIENTS
 from tests.benchmarks.corpus import CORPORA
 from tests.benchmarks.servers import ROOT
@@ -23,6 +23,7 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 @click.option("--workers", default=16, help="Files at once, for every client.", show_default=True)
 @click.option("--temp", type=click.Path(path_type=Path, exists=True), help="Where the files go. [the system's]")
 @click.option("--million", "jobs", type=int, is_flag=False, flag_value=1_000_000, help="Measure a list that long.")
+@click.option("--thin", "is_thin", is_flag=True, help="Measure one file where each connection gets little.")
 @click.option("--write", is_flag=True, help=f"Put table and picture into {DOCUMENT.name}.")
 def main(
     *,
@@ -35,6 +36,7 @@ def main(
     workers: int,
     temp: Path | None,
     jobs: int | None,
+    is_thin: bool,
     write: bool,
 ) -> None:
     """Measure; the table goes to standard output, what is going on to standard error."""
@@ -43,6 +45,12 @@ def main(
         click.echo(text)
         if write:
             table.into(DOCUMENT, table.MILLION, text)
+        return
+    if is_thin:
+        text = thin.table(thin.measure_thin(rounds, temp, _tell))
+        click.echo(text)
+        if write:
+            table.into(DOCUMENT, table.THIN, text)
         return
     corpora = tuple(CORPORA[name].scaled(scale) for name in only or CORPORA)
     wish = suite.Wish(corpora, schemes or ("http", "https"), names, rounds, slow_rounds, workers, temp)

@@ -65,11 +65,12 @@ def is_there(client: Client) -> bool:
 def command(client: Client, job: Job) -> list[str]:
     """Its command line; lists of URLs are written into the job's folder first."""
     job.dest.mkdir()
-    makers = {SYNCER: _syncer, RCLONE: _rclone, CURL: _curl, "wget2": _wget2, "aria2c": _aria2c}
+    makers = {SYNCER: syncer, RCLONE: _rclone, CURL: _curl, "wget2": _wget2, "aria2c": _aria2c}
     return makers.get(client.name, _plain)(job) + (["--everything"] if client.name == PLAIN_ALL else [])
 
 
-def _syncer(job: Job) -> list[str]:
+def syncer(job: Job) -> list[str]:
+    """The program's own command line, with everything on."""
     return [
         *(sys.executable, "-m", "syncer", "run", str(job.dest), "--ledger", str(job.folder / "ledger.db")),
         *("--base-url", job.api, "--workers", str(job.workers), "--progress", "--ca-bundle", str(job.storage.ca)),

@@ -35,6 +35,7 @@ http {{
         ssl_certificate_key {folder}/host.key;
         ssl_protocols TLSv1.3;
         root {root};
+        {limit}
     }}
 }}
 """
@@ -53,15 +54,16 @@ class Storage:
 
 
 @contextmanager
-def nginx(root: Path, folder: Path) -> Iterator[Storage]:
-    """nginx over the files in `root`; its configuration and certificates in `folder`."""
+def nginx(root: Path, folder: Path, limit: str = "") -> Iterator[Storage]:
+    """nginx over the files in `root`, its configuration and certificates in `folder`; `limit` is a directive of its."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     folder.mkdir()
     make_certificates(folder)
     storage = Storage(free_port(), free_port(), folder / "ca.pem")
     user = "user root;" if Path("/proc/self").owner() == "root" else ""
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(folder=folder, root=root, http=storage.http, https=storage.https, user=user))
+    ports = {"http": storage.http, "https": storage.https}
+    config.write_text(_CONFIG.format(folder=folder, root=root, user=user, limit=limit, **ports))
     process = subprocess.Popen([program, "-c", str(config), "-p", str(folder)])
     try:
         wait_for(storage.http, process)

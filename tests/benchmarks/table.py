@@ -7,7 +7,7 @@ from tests.benchmarks import clients
 from tests.benchmarks.measure import Cost, medians
 from tests.benchmarks.suite import Series
 
-FIGURES, MILLION = "figures", "million"
+FIGURES, MILLION, THIN = "figures", "million", "thin"
 """The marks, in comments of a document, between which its tables stand."""
 
 _GOALS = {"S": (1.5, 1.3, 1.6, 0.12), "M": (1.0, 0.75, 0.45, 0.2), "L": (1.0, 0.75, 0.3, 0.2)}

@@ -121,6 +121,8 @@ def test_it_takes_a_strong_validator_and_ranges(promise, answer, version):
         (Line(400.0, 400.0, lanes=2, unsure=4), 1, True),  # four were tried, and half as many may do
         (Line(400.0, 400.0, lanes=2, unsure=4), 3, False),
         (Line(400.0, 400.0, lanes=2, unsure=4), 4, True),
+        (Line(400.0, 400.0, lanes=2, unsure=4), 7, True),
+        (Line(400.0, 400.0, lanes=2, unsure=4), 8, False),
     ],
 )
 def test_another_connection_pays_below_what_fills_the_line(line, connections, expected):
