@@ -23,6 +23,7 @@ _AT_ONCE: Final = 64  # files given up, and taken back, by one decision; the nex
 _FEW: Final = 10_000  # files for which choosing anew is quick
 _LENIENT: Final = 1.0  # seconds: bytes are told in lumps, and a running file may be further than it seems
 _NEAREST: Final = 10_000  # files, by deadline, among which those at risk are looked for
+_EASE: Final = 3.0  # how much longer than by the line all may take, and nothing would be late
 _DRIFT: Final = 0.02  # by how much the rate may move before the choice is made anew; for many files 0.1
 
 
@@ -47,6 +48,7 @@ class Board:
         self._line = Line()  # what the timeline reckons with
         self._changes = 0  # since the choice was last made anew
         self._chosen_at = -math.inf
+        self._guess = 0.0  # what the timeline reckons with for files of unknown size
         self._has_room = False  # something ended or turned out smaller: what was given up may fit
         self._lost = self._lost_load = 0.0
         self._unsure: Sequence[int] = ()  # kept, and lost if the line were slower by its spread
@@ -260,7 +262,20 @@ class Board:
         )
         changed = self._changes * (2 if held > _FEW else 16) >= held > 0
         uneasy = self._lost > 0 or self.timeline.late(at) is not None
+        moved = moved and not self._is_at_ease(at, now)
         return moved or (uneasy and (changed or self._prefer is Prefer.BYTES))
+
+    def _is_at_ease(self, at: float, line: Line) -> bool:
+        """Whether all would be here long before the first link dies, by this line as by the one reckoned with: then
+        to choose anew would change nothing."""
+        first, then = self.timeline.first(1), self._line
+        if self._lost or not first or line.total is None or then.total is None:
+            return False
+        if abs(self.guess() - self._guess) > 0.1 * self._guess:
+            return False
+        alone = min(line.connection or line.total, then.connection or then.total)
+        seconds = self.timeline.load / min(line.total, then.total) + self.timeline.largest / alone
+        return _EASE * (seconds + 60.0) < self.rows.deadline[first[0]] - at
 
     def _choose(self, at: float, line: Line) -> None:
         """Moore and Hodgson's rule over everything that is kept or was given up."""
@@ -271,7 +286,7 @@ class Board:
             if rows.size[row] < 0:
                 self.weigh(row)
         everyone = array("i", self.timeline)
-        guess = self.guess()
+        guess = self._guess = self.guess()
         for row in everyone:
             if rows.size[row] < 0 and not rows.on_disk[row]:
                 rows.load[row] = guess

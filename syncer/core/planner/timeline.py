@@ -96,6 +96,12 @@ class Timeline:
         self._build()
         return self._tree[1][0] if self._width else 0.0
 
+    @property
+    def largest(self) -> float:
+        """Bytes of the row that has most."""
+        self._build()
+        return max(0.0, self._tree[1][2]) if self._width else 0.0
+
     def first(self, count: int) -> list[int]:
         """The rows of the earliest deadlines."""
         found: list[int] = []
