@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from queue import SimpleQueue
@@ -11,20 +12,30 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
 
+FEW = 4
+"""Threads where the file system is quick: more of them trip over the interpreter's lock at every system call."""
+
+PATIENCE = 0.01
+"""Seconds that a job may wait before one more thread is put to work: then the file system is what it waits for."""
+
 _here = threading.local()  # `hands`: whose thread this is, while it goes on by itself
 
 
 class Hands:
     """Threads of the destination's own: a NAS that hangs must not starve what else the program does in threads.
 
-    Results that come close together wake the event loop once. Nobody waits for a hung thread when the program ends.
+    A few where jobs are done in no time, more while jobs wait, and those go again when none does. Results that come
+    close together wake the event loop once. Nobody waits for a hung thread when the program ends.
     """
 
     def __init__(self, threads: int) -> None:
         self._most = threads
+        self._few = min(threads, FEW)
+        self._watched = False  # a look at how long jobs wait is due
         self._threads = 0
         self._idle = 0  # threads that wait for a job, less jobs that wait for them
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._since: deque[float] = deque()  # when each job that waits was given
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._called = False  # the event loop knows that there is something in `_done`
         self._lock = threading.Lock()
@@ -39,9 +50,18 @@ class Hands:
             return call(*args)
         if self._closed:
             raise RuntimeError("used after it was closed")
-        job: asyncio.Future[T] = _Underway(loop=asyncio.get_running_loop())
-        self._see_to_a_thread()
+        loop = asyncio.get_running_loop()
+        job: asyncio.Future[T] = _Underway(loop=loop)
+        with self._lock:
+            self._idle -= 1
+            is_short = self._idle < 0
+        self._since.append(time.monotonic())
         self._jobs.put((call, args, job))
+        if is_short and self._threads < self._few:
+            self._hire()
+        elif is_short and not self._watched:
+            self._watched = True
+            loop.call_later(PATIENCE, self._look, loop)
         try:
             return await job
         except asyncio.CancelledError:
@@ -72,35 +92,51 @@ class Hands:
     def close(self) -> None:
         """Let the threads end after what they have to do; none is waited for."""
         self._closed = True
-        for _ in range(self._threads):
+        with self._lock:
+            threads = self._threads
+        for _ in range(threads):
             self._jobs.put(None)
 
-    def _see_to_a_thread(self) -> None:
+    def _hire(self) -> None:
         with self._lock:
-            self._idle -= 1
-            if self._idle >= 0 or self._threads >= self._most:
-                return
             self._threads += 1
             self._idle += 1
         threading.Thread(target=self._work, name="syncer-files", daemon=True).start()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One thread more where a job has waited for too long; and as long as any waits, another look."""
+        self._watched = bool(self._since) and self._threads < self._most and not self._closed
+        if self._watched:
+            with contextlib.suppress(IndexError):  # taken this moment
+                if time.monotonic() - self._since[0] >= PATIENCE:
+                    self._hire()
+            loop.call_later(PATIENCE, self._look, loop)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             call, args, future = job
             result, error = None, None
+            begun = time.monotonic()
+            waited = begun - self._since.popleft()
             try:
                 result = call(*args)
             except BaseException as caught:  # noqa: BLE001 - it is raised where the call was made
                 error = caught
+            loop = future.get_loop()
             self._done.append((future, result, error))
-            del job, call, args, result, error
+            del job, call, args, future, result, error
+            is_quick = waited < PATIENCE and time.monotonic() - begun < PATIENCE
             with self._lock:
-                self._idle += 1
+                may_go = is_quick and self._threads > self._few
+                self._threads -= may_go
+                self._idle += not may_go
             # Whoever sees True came before the delivery looked: it will find this one too.
             if not self._called:
                 self._called = True
                 with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
-                    future.get_loop().call_soon_threadsafe(self._deliver)
+                    loop.call_soon_threadsafe(self._deliver)
+            if may_go:
+                return
 
     def _deliver(self) -> None:
         self._called = False

@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from syncer.destination.hands import Hands
+from syncer.destination.hands import FEW, Hands
 from syncer.runner.offload import offload
 
 
@@ -44,3 +45,29 @@ async def test_what_the_call_gives_or_raises_comes_out(carry):
     assert await carry(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         await carry(lambda: 1 / 0)
+
+
+async def test_where_jobs_wait_more_hands_come_and_go_again():
+    others = set(threading.enumerate())
+    hands, go, begun = Hands(9), threading.Event(), threading.Semaphore(0)
+
+    def hang():
+        begun.release()
+        go.wait(30)
+
+    hung = [asyncio.create_task(hands.do(hang)) for _ in range(9)]
+    for _ in hung:
+        assert await asyncio.to_thread(begun.acquire, timeout=30)
+    go.set()
+    await asyncio.gather(*hung)
+
+    def mine():
+        return sum(thread.name == "syncer-files" for thread in set(threading.enumerate()) - others)
+
+    assert mine() == 9
+    for _ in range(3000):
+        await asyncio.gather(*(hands.do(time.sleep, 0) for _ in range(4)))
+        if mine() <= FEW:
+            break
+    assert mine() <= FEW
+    hands.close()
