@@ -337,6 +337,7 @@ def _fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None)
     return HttpFetcher(
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
+        total_timeout=settings.total_timeout,
         connections=settings.workers + AT_ONCE,
         throttle=throttle,
         clock=clock,

@@ -42,6 +42,7 @@ class Settings:
     workers: int = 4
     connect_timeout: float = 15.0
     read_timeout: float = 60.0
+    total_timeout: float | None = None
     tries: int = 5
     api_rate: float = 5.0  # requests a second to the API
     page_size: int = 5000

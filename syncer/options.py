@@ -274,6 +274,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("connect_timeout", "Time to wait for a connection.", seconds, "SECONDS", "15"),
     Option("read_timeout", "Time without a byte after which a transfer counts as stalled.", seconds, "SECONDS", "60"),
     Option(
+        "total_timeout",
+        "Time that one answer may take in all: 6h. What came by then is kept, and a new try goes on.",
+        seconds,
+        "TIME",
+    ),
+    Option(
         "tries",
         "Tries a file gets in one pass, those that brought it further not counted.",
         whole_number(1, 100),

@@ -15,6 +15,7 @@ from syncer.core.resume import Answer
 from syncer.transfer.failures import NETWORK
 from syncer.transfer.gather import Gather
 from syncer.transfer.head import expected_length
+from syncer.transfer.pouring import End
 from syncer.transfer.throttle import Throttle
 from syncer.transfer.transport import BODY, Body, Pourable
 from syncer.transfer.wire_head import Head
@@ -88,13 +89,14 @@ class HttpExchange:
         answer: Answer,
         reply: Reply,
         explain_error: Callable[[Exception, str], FetchError],
-        throttle: Throttle | None,
+        limits: tuple[Throttle | None, End | None],
         threads: Executor,
     ) -> None:
+        """`limits` are that on the rate and that on the time, where there are any."""
         self._answer = answer
         self._reply = reply
         self._explain = explain_error
-        self._throttle = throttle
+        self._throttle, self._end = limits
         self._threads = threads
 
     @property
@@ -139,7 +141,7 @@ class HttpExchange:
     async def _pour(self, body: Pourable, sink: Sink, progress: Callable[[int], None]) -> int:
         """The body straight to the sink, in a thread; the number of bytes."""
         try:
-            return await body.pour_into(sink, progress, self._threads, self._throttle)
+            return await body.pour_into(sink, progress, self._threads, self._throttle, self._end)
         except httpx.HTTPError as error:
             problem = self._explain(error, self._answer.host)
         raise problem
@@ -178,6 +180,8 @@ class HttpExchange:
         try:
             async with aclosing(self._reply.stream.pieces()) as pieces:
                 async for piece in pieces:
+                    if self._end is not None:
+                        self._end.check()
                     yield piece
         except NETWORK as error:
             problem = self._explain(error, self._answer.host)

@@ -6,6 +6,7 @@ import ssl
 import httpx
 
 from syncer.core.errors import FetchError, Interrupted, NotTheFile
+from syncer.transfer.pouring import OutOfTime
 
 NETWORK = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, OverflowError, ExceptionGroup)
 """What asking for a link and reading its answer may raise, odd addresses and headers included.
@@ -21,7 +22,8 @@ def explain(error: Exception, host: str, *, read_timeout: float, connect_timeout
     """
     match error:
         case httpx.ReadTimeout() | httpx.WriteTimeout():
-            return Interrupted(f"{host} sent no byte for {read_timeout:g} s.")
+            limit = f"took longer than {error.limit:g} s for its answer" if isinstance(error, OutOfTime) else None
+            return Interrupted(f"{host} {limit or f'sent no byte for {read_timeout:g} s'}.")
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return Interrupted(f"No connection to {host} could be had within {connect_timeout:g} s.")
         case httpx.ConnectError() | httpx.ProxyError() | ExceptionGroup():

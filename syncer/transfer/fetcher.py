@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 import ssl
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
@@ -25,6 +27,7 @@ from syncer.transfer.exchange import HttpExchange, Reply
 from syncer.transfer.failures import NETWORK, explain
 from syncer.transfer.head import expected_length, read_head
 from syncer.transfer.plain import Requests, plain_link
+from syncer.transfer.pouring import End
 from syncer.transfer.proxies import routes
 from syncer.transfer.redirects import is_redirect, next_hop, parse_link
 from syncer.transfer.throttle import Throttle
@@ -54,13 +57,14 @@ class HttpFetcher:
         clock: Clock,
         connect_timeout: float = 15.0,
         read_timeout: float = 60.0,
+        total_timeout: float | None = None,
         connections: int = 8,
         throttle: Throttle | None = None,
         ca_bundle: str | None = None,
         proxy: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Timeouts in seconds: to connect, and without a byte before a transfer counts as stalled.
+        """Timeouts in seconds: to connect, without a byte before a transfer counts as stalled, for an answer in all.
 
         `connections` is the number of files at once: the pool of connections and of writing threads has that size.
         `ca_bundle` is a file or folder that replaces the usual authorities; without it and `proxy` the environment
@@ -75,7 +79,8 @@ class HttpFetcher:
         self._ca_bundle = ca_bundle
         self._proxy = proxy
         self._transport = transport
-        self._total = PATIENCE * (connect_timeout + read_timeout)
+        self._total_timeout = total_timeout
+        self._total = min(PATIENCE * (connect_timeout + read_timeout), total_timeout or math.inf)
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
         self._requests = Requests(_HEADERS)
         self._http: httpx.AsyncClient | None = None
@@ -103,9 +108,11 @@ class HttpFetcher:
     async def open(self, link: Link, ask: Ask) -> AsyncIterator[HttpExchange]:
         """Ask for bytes. Raises Interrupted where no answer came, NotTheFile for a link or redirect not to be used."""
         assert self._pool is not None, "used outside `async with`"  # noqa: S101
+        limit = self._total_timeout
+        end = None if limit is None else End(limit, time.monotonic() + limit)
         reply, answer = await self._follow(link, ask)
         try:
-            yield HttpExchange(answer, reply, self._explain, self._throttle, self._pool)
+            yield HttpExchange(answer, reply, self._explain, (self._throttle, end), self._pool)
         finally:
             await reply.close()
 

@@ -33,6 +33,27 @@ _of_this_thread = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """When an answer must be over: `limit` seconds after it was asked for, at a moment of the monotonic clock."""
+
+    limit: float
+    at: float
+
+    def check(self) -> None:
+        """Raises OutOfTime once that moment has come."""
+        if time.monotonic() >= self.at:
+            raise OutOfTime(self)
+
+
+class OutOfTime(httpx.ReadTimeout):
+    """An answer took longer in all than it may. What came of it is with the sink."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__("")
+        self.limit = end.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """Where a body comes from."""
 
@@ -41,6 +62,7 @@ class Line:
     rest: bytes  # what came in behind the head
     read_timeout: float | None  # seconds without a byte
     throttle: Throttle | None
+    end: End | None = None
     trouble: httpx.ReadError | None = None  # what the wire said behind the last byte
 
 
@@ -136,6 +158,8 @@ class Pouring:
             return None
         if self._line.trouble is not None:
             raise self._line.trouble
+        if self._line.end is not None:
+            self._line.end.check()
         began = time.monotonic()
         count = self._wire.receive_into(view)
         if count is not None:

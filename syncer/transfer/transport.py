@@ -11,7 +11,7 @@ import httpx
 from syncer.core.ports import Sink
 from syncer.transfer.dial import Origin, dial
 from syncer.transfer.pool import Pool
-from syncer.transfer.pouring import Line, Pouring
+from syncer.transfer.pouring import End, Line, Pouring
 from syncer.transfer.throttle import Throttle
 from syncer.transfer.wire import Wire
 from syncer.transfer.wire_head import Dialogue, Head, serialise
@@ -33,7 +33,12 @@ class Pourable(Protocol):
         ...
 
     async def pour_into(
-        self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
+        self,
+        sink: Sink,
+        progress: Callable[[int], None],
+        threads: Executor,
+        throttle: Throttle | None = None,
+        end: End | None = None,
     ) -> int:
         """Send it, once, in blocks of up to 1 MiB, at least every half second; how many bytes it had.
 
@@ -165,10 +170,15 @@ class Body(httpx.AsyncByteStream):
         return None
 
     async def pour_into(
-        self, sink: Sink, progress: Callable[[int], None], threads: Executor, throttle: Throttle | None = None
+        self,
+        sink: Sink,
+        progress: Callable[[int], None],
+        threads: Executor,
+        throttle: Throttle | None = None,
+        end: End | None = None,
     ) -> int:
         rest, self._rest = self._rest, b""
-        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle, self._trouble)
+        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle, end, self._trouble)
         pouring = Pouring(line, sink, progress)
         return await pouring.carry(threads)
 

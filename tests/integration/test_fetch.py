@@ -318,6 +318,24 @@ async def test_stalled(serve):
     assert taker.content == b"x" * 100
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+async def test_an_answer_that_takes_too_long_in_all_is_ended_and_what_came_is_kept(serve, framing):
+    """It is never silent for long, and so no other limit would end it."""
+    piece = b"x" if framing.startswith("Content") else b"1\r\nx\r\n"
+
+    async def drip(request: Request) -> None:
+        await request.send(head(200, framing))
+        with contextlib.suppress(OSError):
+            while True:
+                await request.send(piece)
+                await asyncio.sleep(0.01)
+
+    server = await serve(drip)
+    async with HttpFetcher(clock=SystemClock(), total_timeout=0.5) as fetcher:
+        taker = await fails(fetcher, server.link(), Interrupted, "127.0.0.1 took longer than 0.5 s for its answer")
+    assert set(taker.content) == set(b"x")
+
+
 async def test_silent_before_the_head(serve):
     stay = asyncio.Event()
 
