@@ -269,6 +269,16 @@ async def test_another_version_while_several_ranges_come_is_fetched_whole(site):
     await here.check_whole()
 
 
+async def test_a_link_withdrawn_while_several_ranges_come_is_renewed_and_all_is_kept(site):
+    withdrawn = Refused(until_relinked=True, when=When(after=2))
+    here = site(jobs(1, size=LARGE), faulty(THIN, withdrawn), **SEVERAL)
+    report = await here.sync()
+    assert (report.exit_code, report.transfer.relinked, report.transfer.restarted) == (0, 1, 0)
+    assert 403 in [seen.status for seen in here.storage_requests()]
+    assert sent(here) < 1.1 * LARGE
+    await here.check_whole()
+
+
 async def test_a_storage_that_takes_no_second_connection_is_left_with_one(site):
     thin = Slow(rate=2 * M)
     here = site(jobs(1, size=LARGE), faulty(Status(status=429, when=When(after=1, first=1)), thin), **SEVERAL)
