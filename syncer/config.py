@@ -50,7 +50,7 @@ class Settings:
     bwlimit: Timetable = field(default_factory=Timetable)
     max_file_size: int | None = 1024**4  # bytes
     segments: int = 4  # connections of one large file
-    segment_size: int = 16 * 1024**2  # bytes
+    segment_size: int = 4 * 1024**2  # bytes
     min_free: int | None = None  # bytes; None: see core.space
     rate: int | None = None
     include: tuple[str, ...] = ()

@@ -317,7 +317,7 @@ OPTIONS: tuple[Option, ...] = (
         "N",
         "4",
     ),
-    Option("segment_size", "Bytes that each of them is asked for at the least, such as 64M.", segment, "SIZE", "16M"),
+    Option("segment_size", "Bytes that each of them is asked for at the least, such as 64M.", segment, "SIZE", "4M"),
     Option(
         "min_free",
         "Free space to leave in the destination: '256M', '10G', 0 for none.",

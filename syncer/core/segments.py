@@ -13,11 +13,12 @@ from syncer.core.model import Promise
 from syncer.core.rates import Line
 from syncer.core.resume import OVERLAP, Answer, Ask, is_strong
 
-LEAST: Final = 16 * 1024 * 1024
-"""Bytes of a segment, at the least, unless the user says otherwise. A range costs a round trip, and the last ranges of
-a file end up to one segment's time apart: at 16 MiB either is lost in what a thin connection takes for it, while the
-ranges of a file stay few enough, and near enough to each other, to be in memory still when their turn to be hashed
-comes. (aria2 splits at 20 MiB, rclone at 64.)"""
+LEAST: Final = 4 * 1024 * 1024
+"""Bytes of a segment, at the least, unless the user says otherwise: a thin connection is busy with it for so long that
+the round trip before it is lost in that, and the last ones of a file end soon after each other."""
+
+MANY: Final = 4
+"""A file of fewer segments than that comes over one connection: there is little to be won, and many such files."""
 
 WORTH: Final = 4.0
 """Seconds that a segment keeps its connection busy while there is enough left: a faster one gets longer segments."""

@@ -112,7 +112,8 @@ class Segments:
     def version_of(self, job_id: str, partial: Partial, promise: Promise, answer: Answer) -> str | None:
         """Under which validator the file may come in parts. None where it may not, or is too small to; what a partial
         holds already goes by its map, whatever the user has set since."""
-        large = self._means.most > 1 and promise.size is not None and promise.size >= 2 * self._means.least
+        least = segments.MANY * self._means.least
+        large = self._means.most > 1 and promise.size is not None and promise.size >= least
         if not (large or partial.held > partial.size) or job_id in self._barred:
             return None
         return segments.version_of(promise, answer)
