@@ -62,6 +62,7 @@ KINDS = (
     Kind("overloaded, a connection carries a part", (1.3, 2.0, 4.0), 1000, parts=PARTS),
 )
 KNOWABLE = "without foresight"
+SEEDS = "seeds"  # where the batches that were measured begin
 SEEN = 200
 """Traces of each kind that the other policies are tried on, where a trace does not take minutes."""
 
@@ -84,20 +85,25 @@ def shares(kind: Kind, seed: int, policies=("syncer",)) -> dict[str, float] | No
     return saved | {KNOWABLE: 1.0 if kind.feasible else without_foresight(one, MEASURED) / best}
 
 
-def measure(kind: Kind, pool, scale: float) -> dict[str, list[float]]:
-    """The shares of so many traces, by policy; the other policies on the first of them."""
-    found: dict[str, list[float]] = {name: [] for name in (*POLICIES, KNOWABLE)}
-    count, seed = kind.tries(scale), 0
+def measure(kind: Kind, pool, scale: float, found=None, after=lambda _: None) -> dict[str, list[float]]:
+    """The shares of so many traces, by policy; the other policies on the first of them.
+
+    `found` is what there is of them already; `after` is told what there is after each batch.
+    """
+    found = found or {name: [] for name in (*POLICIES, KNOWABLE, SEEDS)}
+    count = kind.tries(scale)
     step = min(100, count)
     while len(found["syncer"]) < count:
         few = len(found["syncer"]) < SEEN and kind.least < 6
-        batch = range(seed, seed + step)
+        begin = len(found[SEEDS]) * step
         work = partial(shares, kind, policies=tuple(POLICIES) if few else ("syncer",))
-        for result in pool.map(work, batch, chunksize=max(1, step // 10)):
+        for result in pool.map(work, range(begin, begin + step), chunksize=max(1, step // 10)):
             for name, share in (result or {}).items():
-                found[name].append(share)
-        seed += step
-    return {name: values[: count if name in ("syncer", KNOWABLE) else SEEN] for name, values in found.items()}
+                if len(found[name]) < (count if name in ("syncer", KNOWABLE) else SEEN):
+                    found[name].append(share)
+        found[SEEDS].append(begin)
+        after(found)
+    return found
 
 
 def table(results) -> list[str]:
@@ -163,13 +169,19 @@ def million(counts=(10_000, 100_000, 1_000_000)) -> list[str]:
     return lines
 
 
+def _keep(path: Path | None, found, name: str, of_kind) -> None:
+    found[name] = of_kind
+    if path is not None:
+        path.write_text(json.dumps(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the traces to run; 1.0 takes an hour")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of deadlines.md and deadlines.png")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="processes at work")
     parser.add_argument("--only", default="", help="the kind of this name, or those that begin so; more as in --keep")
-    parser.add_argument("--keep", type=Path, help="file of what was found, by kind; written after each one")
+    parser.add_argument("--keep", type=Path, help="file of what was found; a run that was stopped goes on from it")
     options = parser.parse_args()
     found = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -177,11 +189,10 @@ def main() -> None:
         for kind in named or [kind for kind in KINDS if kind.name.startswith(options.only)]:
             if not kind.tries(options.scale):
                 continue
-            found[kind.name] = measure(kind, pool, options.scale)
+            keep = partial(_keep, options.keep, found, kind.name)
+            measure(kind, pool, options.scale, found.get(kind.name), keep)
             sys.stdout.write(f"{table([(kind, found[kind.name])])[-1]}\n")
             sys.stdout.flush()
-            if options.keep:
-                options.keep.write_text(json.dumps(found))
     results = [(kind, found[kind.name]) for kind in KINDS if kind.name in found]
     if any(kind.tries(options.scale) and kind.name not in found for kind in KINDS):
         return
