@@ -111,7 +111,7 @@ def test_the_same_evening_is_decided_the_same_twice():
 
 
 @pytest.mark.long
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(4 * 3600)
 def test_all_of_it_meets_its_goals():
     with ProcessPoolExecutor(2) as pool:
         measured = {kind.name: measure(kind, pool, 1.0) for kind in KINDS}
@@ -124,8 +124,11 @@ def test_all_of_it_meets_its_goals():
     steady = found["overloaded"]
     assert (len(steady), sum(steady) / len(steady) >= 0.99, min(steady) >= 0.95) == (1000, True, True)
     dropping = [ours / best for ours, best in zip(*results["overloaded, the line drops unforeseen"], strict=True)]
-    assert (len(dropping), sum(dropping) / len(dropping) >= 0.99) == (1000, True)
-    assert min(dropping) >= 0.95
+    assert (len(dropping), sum(dropping) / len(dropping) >= 0.99, min(dropping) >= 0.95) == (1000, True, True)
+    for name in ("10,000 to 100,000 files", "a million files"):
+        assert min(found[f"feasible, {name}"]) == 1
+        large = [ours / best for ours, best in zip(*results[f"overloaded, {name}"], strict=True)]
+        assert min(large) >= 0.99
     unknown = found["overloaded, sizes not told"]
     assert sum(unknown) / len(unknown) >= 0.9
 
