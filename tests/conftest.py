@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -13,6 +14,10 @@ from syncer.sandbox.server import running
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine proves nothing about a property
 hypothesis.settings.load_profile("unhurried")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it puts into the background (POSIX, 2.11), and the commands under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
