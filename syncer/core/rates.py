@@ -13,9 +13,6 @@ ENOUGH: Final = 1.5
 FULL: Final = 0.9
 """The share of the best rate at which so many transfers count as filling the line."""
 
-STALE: Final = 3600.0
-"""Seconds of work after which a number of transfers that was not seen since is tried anew."""
-
 _SAMPLE: Final = 2.0  # seconds of work over which one sample of the rate is taken
 
 _CHANGED: Final = 0.15
@@ -161,11 +158,7 @@ class Rates:
         )
 
     def _known(self) -> dict[int, _Level]:
-        return {
-            n: level
-            for n, level in self._levels.items()
-            if level.all.seconds >= ENOUGH and self._worked - level.seen < STALE
-        }
+        return {n: level for n, level in self._levels.items() if level.all.seconds >= ENOUGH}
 
     def _pass_to(self, at: float) -> None:
         """Let the time until `at` count for the level that was at work."""

@@ -122,7 +122,7 @@ def test_too_few_stay_too_few_however_long_enough_are_at_work():
     rates = Rates()
     at = work(rates, 0.0, 20.0, 4, 1000)
     at = work(rates, at, 4.0, 3, 750)
-    work(rates, at, 1800.0, 4, 1000)
+    work(rates, at, 8000.0, 4, 1000)
     assert (rates.line().lanes, rates.line().connection) == (4, pytest.approx(250))
 
 
