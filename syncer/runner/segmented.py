@@ -55,6 +55,7 @@ class Reach:
         self._at = stretch.start
         self._stop = stretch.stop
         self._lock = Lock()
+        self.untold = 0  # bytes written by the call that had enough: whoever made it takes none of them for written
 
     @property
     def at(self) -> int:
@@ -88,6 +89,7 @@ class Reach:
         if mine:
             self._sink.write(mine)
         if len(mine) < len(view):
+            self.untold = len(mine)
             raise _Enough("enough")
 
 
@@ -183,7 +185,7 @@ class Segmented:
             if intake.holds_back:
                 await offload(intake.finish)
         except _Enough:
-            pass
+            self._progress(self.front.untold)
         except Interrupted:
             if self._is_alone or self.front.at == self.front.start:
                 raise

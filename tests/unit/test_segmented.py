@@ -131,6 +131,7 @@ async def test_others_join_the_first_and_each_byte_comes_once():
     front.go_on.set()
     assert await task is None
     assert trial.lanes.most == 3
+    assert trial.came == len(CONTENT)
     assert (await partial.finish())["sha256"]
     assert partial.size == len(CONTENT)
     ranges = sorted((ask.start, ask.last) for _, ask in trial.fetcher.asks[1:])
