@@ -58,8 +58,8 @@ KINDS = (
     Kind("overloaded, 10,000 to 100,000 files", (1.3, 2.0, 4.0), 6, least=4, most=5, drops=None),
     Kind("feasible, a million files", (0.95,), 1, least=6, most=6),
     Kind("overloaded, a million files", (2.0,), 1, least=6, most=6),
-    Kind("feasible, a connection carries a part", (0.5, 0.8, 0.9), 1000, parts=PARTS),
-    Kind("overloaded, a connection carries a part", (1.3, 2.0, 4.0), 1000, parts=PARTS),
+    Kind("feasible, a connection carries a part", (0.5, 0.8, 0.9), 300, parts=PARTS),
+    Kind("overloaded, a connection carries a part", (1.3, 2.0, 4.0), 300, parts=PARTS),
 )
 KNOWABLE = "without foresight"
 SEEDS = "seeds"  # where the batches that were measured begin
