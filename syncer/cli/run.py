@@ -86,7 +86,7 @@ def spare_the_collector() -> None:
     Python does by itself, they cost a tenth of a small file's time."""
     if not gc.get_freeze_count():
         gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(5_000, 10, 10)
 
 
 def choose_observer(*, quiet: bool, verbose: int, progress: bool | None) -> Observer:

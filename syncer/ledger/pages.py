@@ -36,12 +36,13 @@ def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at
     """
     listed = {clean(sighting.job.id): sighting for sighting in page}
     known = _known(connection, listed)
-    rows = [
+    rows = (
         _row(job_id, sighting, known.get(job_id), at)
         for job_id, sighting in listed.items()
         if job_id not in known or _is_news(sighting, known[job_id], at)
-    ]
-    upsert(connection, entries, rows, once=_ONCE)
+    )
+    for chunk in chunked(rows):  # of a whole page they would be the most that a pass has in memory at once
+        upsert(connection, entries, chunk, once=_ONCE)
     _note(connection, listed, pass_id, at)
     return frozenset(
         sighting.job.id
