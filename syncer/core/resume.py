@@ -8,6 +8,7 @@ even a storage without validators cannot glue two versions of a file together.
 from dataclasses import dataclass
 from datetime import datetime
 
+from syncer.core import openings
 from syncer.core.errors import (
     ChecksumMismatch,
     FetchError,
@@ -192,15 +193,17 @@ def _refuse_bad_body(answer: Answer) -> None:
     if answer.encoding:
         raise NotTheFile(f"{answer.host} sent the file encoded ({answer.encoding}), which nobody asked for.")
     if answer.content_type and is_document(answer.content_type):
-        raise NotTheFile(f"{answer.host} sent a page of type {answer.content_type} instead of the file.")
+        raise NotTheFile(f"{answer.host} sent {answer.content_type} instead of the file.")
 
 
 def is_document(content_type: str) -> bool:
-    """Whether a media type is that of error pages and API answers, which no video has."""
+    """Whether a media type is that of error pages, API answers, pictures or archives, which no video has."""
     kind, _, subtype = content_type.partition("/")
     documents = {"json", "xml", "xhtml+xml", "problem+json"}
-    return kind in ("text", "multipart", "message") or (
-        kind == "application" and (subtype in documents or subtype.endswith(("+json", "+xml")))
+    return (
+        kind in ("text", "multipart", "message", "image")
+        or openings.belies(content_type)
+        or (kind == "application" and (subtype in documents or subtype.endswith(("+json", "+xml"))))
     )
 
 

@@ -74,7 +74,7 @@ def struck(kind, **more):
 
 PAGES = {
     f"a page of {form} with status 200": Case((struck(ErrorPage, form=form),), "instead of the file")
-    for form in (PageForm.HTML, PageForm.JSON, PageForm.XML, PageForm.TEXT, PageForm.EMPTY)
+    for form in (PageForm.HTML, PageForm.JSON, PageForm.XML, PageForm.TEXT, PageForm.PICTURE, PageForm.EMPTY)
 }
 DISGUISED = {
     f"{form} that calls itself a video": Case((struck(ErrorPage, form=form, content_type="video/mp4"),), reason)

@@ -103,6 +103,8 @@ def test_another_version_or_no_such_range_drops_the_partial(answer):
         (Answer(status=200, host="h", content_type="text/html"), NotTheFile),
         (Answer(status=200, host="h", content_type="application/json"), NotTheFile),
         (Answer(status=200, host="h", content_type="application/xml"), NotTheFile),
+        (Answer(status=200, host="h", content_type="image/png"), NotTheFile),
+        (Answer(status=200, host="h", content_type="application/pdf"), NotTheFile),
         (Answer(status=200, host="h", encoding="gzip"), NotTheFile),
         (Answer(status=204, host="h"), NotTheFile),
         (Answer(status=302, host="h"), NotTheFile),
