@@ -1,33 +1,16 @@
 """Slots that no file needs, lent to large files: where that pays, to the most pressing, until they are needed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from fakes.source import START, ManualClock
 
 from syncer.runner.lanes import Lanes
-
-AT = datetime(2026, 11, 25, tzinfo=UTC)
-
-
-class Hand:
-    """A clock that somebody else moves."""
-
-    def __init__(self):
-        self.at = 0.0
-
-    def now(self):
-        return AT + timedelta(seconds=self.at)
-
-    def monotonic(self):
-        return self.at
-
-    async def sleep(self, seconds):
-        self.at += seconds
 
 
 @pytest.fixture
 def clock():
-    return Hand()
+    return ManualClock()
 
 
 @pytest.fixture
@@ -37,7 +20,7 @@ def lanes(clock):
 
 def carry(lanes, clock, rate, seconds=3.0):
     for _ in range(round(seconds * 2)):
-        clock.at += 0.5
+        clock.advance(0.5)
         lanes.arrived(int(rate / 2))
 
 
@@ -99,9 +82,9 @@ def test_no_more_is_lent_than_is_free(lanes, clock):
 def test_the_file_whose_link_dies_first_comes_first(lanes, clock):
     lanes.told(2, 2)
     carry(lanes, clock, 1e6)
-    assert lanes.ask("later", AT + timedelta(hours=2))
-    assert lanes.ask("sooner", AT + timedelta(hours=1))
-    assert not lanes.ask("later", AT + timedelta(hours=2))
+    assert lanes.ask("later", START + timedelta(hours=2))
+    assert lanes.ask("sooner", START + timedelta(hours=1))
+    assert not lanes.ask("later", START + timedelta(hours=2))
     assert not lanes.ask("never", None)
     lanes.withdraw("sooner")
-    assert lanes.ask("later", AT + timedelta(hours=2))
+    assert lanes.ask("later", START + timedelta(hours=2))
