@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from tests.benchmarks import clients, corpus, measure, servers
@@ -122,4 +122,7 @@ def _gist(cost: Cost) -> str:
 
 def to_json(machine: str, found: list[Series]) -> str:
     """Every figure of every round, to be drawn again later."""
-    return json.dumps({"machine": machine, "series": [asdict(series) for series in found]}, indent=1)
+    return json.dumps(
+        {"machine": machine, "series": [asdict(replace(series, costs=dict(series.costs))) for series in found]},
+        indent=1,
+    )
