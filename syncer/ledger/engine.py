@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -222,13 +222,22 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that knows what to do about conflicts; each dialect has a class of its own for it."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - an eighth of a start, and most ledgers are files
+
+    return postgresql.insert(table)
+
+
 def upsert(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, once: frozenset[str]
 ) -> None:
     """Insert `rows`, or update those whose key is there; columns in `once` are written by the insert alone."""
     if not rows:
         return
-    statement = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in once and name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
@@ -236,7 +245,7 @@ def upsert(
 
 def merge(connection: sa.Connection, table: sa.Table, found: sa.Select[Any]) -> None:
     """Insert the rows that a query with a condition finds, in the order of the columns; update those that are there."""
-    statement = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    statement = _insert(connection, table)
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in names if name not in keys}

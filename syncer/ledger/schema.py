@@ -1,6 +1,7 @@
 """The ledger's schema: made, checked and brought up by Alembic's migrations; never taken down, never guessed.
 
-Alembic is loaded where there is something to bring up: to look, its table and the names of the migrations will do.
+Alembic is loaded where there is something to bring up: to look, its table and the names of the migrations will do, and
+a new ledger is made as the tables say, which is where the migrations lead (tests/migration).
 """
 
 import re
@@ -26,7 +27,7 @@ from syncer.ledger.engine import (
     take_from_others,
     translated,
 )
-from syncer.ledger.tables import ledger_info
+from syncer.ledger.tables import ledger_info, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0
 """Seconds to wait for another process that is making this very ledger; a pass is not waited for."""
 
-_VERSIONS = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table("alembic_version"))
-"""What Alembic keeps of a database (alembic.runtime.migration)."""
+_version = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""What Alembic keeps of a database, as it makes it (alembic.ddl.impl.DefaultImpl.version_table_impl)."""
 
 # Alembic hands its context to migrations through globals, so one thread at a time.
 _alembic = threading.Lock()
@@ -130,7 +136,7 @@ def _look(place: Place) -> Revisions:
     try:
         with translated(place), reading(engine) as connection:
             tables = sa.inspect(connection).get_table_names()
-            heads = connection.scalars(_VERSIONS).all() if "alembic_version" in tables else []
+            heads = connection.scalars(sa.select(_version.c.version_num)).all() if "alembic_version" in tables else []
             is_foreign = not heads and bool(tables)
     finally:
         engine.dispose()
@@ -146,16 +152,31 @@ def _look(place: Place) -> Revisions:
 
 
 def _upgrade(place: Place, found: Revisions) -> None:
-    """All migrations in one transaction; an older ledger's file is copied beside it first."""
+    """All of it in one transaction; an older ledger's file is copied beside it first."""
     if found.current is not None and place.path is not None:
         copy_file(place, place.beside(f".before-{found.head}"))
-    from alembic import command  # noqa: PLC0415
-
     engine = open_engine(place)
     try:
-        with translated(place), _alembic, engine.begin() as connection:
-            command.upgrade(config(connection), "head")
+        with translated(place), engine.begin() as connection:
+            if found.current is None:
+                _make_new(connection, found.head)
+            else:
+                _migrate(connection)
             if connection.scalar(sa.select(ledger_info.c.id)) is None:
                 connection.execute(sa.insert(ledger_info).values(id=1, ledger_id=uuid.uuid4().hex))
     finally:
         engine.dispose()
+
+
+def _make_new(connection: sa.Connection, head: str) -> None:
+    """All tables in an empty database, and the word that it has been through every migration."""
+    for tables in (_version.metadata, metadata):
+        tables.create_all(connection, checkfirst=False)
+    connection.execute(sa.insert(_version).values(version_num=head))
+
+
+def _migrate(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415
+
+    with _alembic:
+        command.upgrade(config(connection), "head")

@@ -18,10 +18,17 @@ def _tool(name):
     return found
 
 
-def _run(*command):
+def _run(*command, stdout=subprocess.DEVNULL):
     """As nobody where we are root: a server refuses to be."""
     more = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **more)
+    return subprocess.run(command, check=True, stdout=stdout, text=True, cwd="/", **more).stdout
+
+
+def dump(url):
+    """A database as the statements that make it, in an order that does not tell how it was made."""
+    text = _run(_tool("pg_dump"), "--no-comments", "-d", url, stdout=subprocess.PIPE)
+    lines = (line for line in text.splitlines() if line and not line.startswith(("--", "\\")))
+    return sorted("\n".join(lines).split(";\n"))
 
 
 @contextmanager

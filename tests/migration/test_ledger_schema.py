@@ -2,7 +2,7 @@
 # ruff: noqa: ASYNC240 - the files are small, and no loop waits for them
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.script import ScriptDirectory
+from helpers.postgres import cluster, dump
 
 from syncer.core.errors import LedgerError
 from syncer.core.model import State
@@ -149,7 +150,47 @@ def contents(engine: sa.Engine) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-async def test_a_new_ledger_goes_through_the_same_migrations(path: Path) -> None:
+async def test_a_new_ledger_is_as_one_that_went_through_every_migration(tmp_path: Path) -> None:
+    dumps = []
+    for make in (schema._make_new, lambda connection, _: schema._migrate(connection)):
+        path = tmp_path / f"{len(dumps)}.db"
+        build(path, make)
+        with sqlite3.connect(path) as connection:
+            pragmas = [connection.execute(f"PRAGMA {name}").fetchone() for name in PRAGMAS]
+            # How a statement is broken into lines is all that the two may differ in.
+            dumps.append((pragmas, sorted(" ".join(line.split()) for line in connection.iterdump())))
+        connection.close()
+    assert dumps[0] == dumps[1]
+    assert any(REVISIONS[-1] in line for line in dumps[0][1])
+
+
+PRAGMAS = ("application_id", "auto_vacuum", "encoding", "journal_mode", "page_size", "user_version")
+"""What an SQLite file says of itself beside its tables."""
+
+
+@pytest.mark.needs("postgres")
+def test_a_new_ledger_in_postgresql_is_as_one_that_went_through_every_migration() -> None:
+    dumps = []
+    with cluster() as database:
+        for make in (schema._make_new, lambda connection, _: schema._migrate(connection)):
+            place = database()
+            build(place, make)
+            dumps.append(dump(place))
+    assert dumps[0] == dumps[1]
+    assert any(REVISIONS[-1] in line for line in dumps[0])
+
+
+def build(location: str | Path, make: Callable[[sa.Connection, str], None]) -> None:
+    place = place_of(location)
+    if place.path is not None:
+        make_file(place.path)
+    engine = open_engine(place)
+    with engine.begin() as connection:
+        make(connection, REVISIONS[-1])
+    engine.dispose()
+
+
+async def test_a_new_ledger_needs_no_second_look(path: Path) -> None:
     assert schema.upgrade(path) == (None, REVISIONS[-1])
     assert schema.upgrade(path) == (REVISIONS[-1], REVISIONS[-1])
     assert schema.revisions(path) == schema.Revisions(REVISIONS[-1], REVISIONS[-1])

@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from alembic import command
 
 from syncer.cli.root import COMMANDS
+from syncer.ledger import schema
+from syncer.ledger.engine import make_file, open_engine, place_of
 
 HEAVY = {"aiofiles", "alembic", "httpx", "rich", "sqlalchemy", "starlette", "structlog", "uvicorn", "syncer.bootstrap"}
 SCRIPT = """
@@ -41,10 +44,20 @@ def test_the_version_needs_nothing_but_click():
     assert not loaded & (HEAVY | {"asyncio", "tqdm", "syncer.config", "syncer.options"})
 
 
-def test_a_ledger_that_is_up_to_date_is_opened_without_alembic(tmp_path):
+def test_a_ledger_that_is_new_or_up_to_date_is_opened_without_alembic(tmp_path):
     ledger = str(tmp_path / "ledger.db")
-    assert "alembic.command" in run("ledger", "upgrade", "--ledger", ledger)[0]
-    assert "alembic" not in run("status", "--ledger", ledger)[0]
+    for words in (("ledger", "upgrade"), ("status",)):
+        assert not run(*words, "--ledger", ledger)[0] & {"alembic", "sqlalchemy.dialects.postgresql"}
+
+
+def test_an_older_ledger_is_brought_up_by_alembic(tmp_path):
+    path = tmp_path / "ledger.db"
+    make_file(path)
+    engine = open_engine(place_of(path))
+    with engine.begin() as connection:
+        command.upgrade(schema.config(connection), "0001")
+    engine.dispose()
+    assert "alembic.command" in run("ledger", "upgrade", "--ledger", str(path))[0]
 
 
 def complete(*words):
