@@ -20,14 +20,14 @@ def set_aside(site: Site, folders: Folders, path: str, at: datetime) -> str | No
     """
     *above, name = split(path)
     stamp = f"{at:%Y%m%dT%H%M%SZ}"
-    with site.opened() as root_fd:
-        if size_at(path, root_fd) is None:
+    with site.opened() as here:
+        if size_at(path, here.root) is None:
             return None
         for number in range(1000):
             parts = [PRIVATE, ASIDE, stamp if not number else f"{stamp}-{number}", *above]
             with (
-                closing(folders.open(above, root_fd)) as source,
-                closing(folders.open(parts, root_fd)) as target,
+                closing(folders.open(above, here.root)) as source,
+                closing(folders.open(parts, here.root)) as target,
             ):
                 try:
                     rename_to_free((name, source), (name, target))

@@ -16,7 +16,7 @@ from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
-from syncer.destination.opening import open_folder
+from syncer.destination.opening import Shelf, folder_of
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of
 from syncer.destination.publish import Folders, split
 from syncer.destination.room import Room
@@ -39,6 +39,7 @@ class FolderDestination:
         """`root` is the folder; `threads` bounds the file operations at once; `min_free` bytes are left free, None
         for the default of `core.space`."""
         self._site = Site(root.absolute())
+        self._shelf = Shelf(self._site)
         self._room = Room(self._site.root, min_free)
         self._clock = clock
         self._hands = Hands(threads)
@@ -121,8 +122,7 @@ class FolderDestination:
         self._held.add(job_id)
         partial = FolderPartial(
             self._site,
-            self._room,
-            self._folders,
+            (self._shelf, self._room, self._folders),
             self._hands,
             name_of(job_id),
             self._mode,
@@ -161,7 +161,7 @@ class FolderDestination:
 
     async def flush(self) -> None:
         """fsync the manifest."""
-        await self._hands.do(self._manifest.close)
+        await self._hands.do(self._rest)
 
     async def close(self) -> None:
         """fsync the manifest and let go of everything. Not to be used afterwards."""
@@ -170,10 +170,16 @@ class FolderDestination:
         finally:
             self._hands.close()
 
+    def _rest(self) -> None:
+        try:
+            self._manifest.close()
+        finally:
+            self._site.rest()
+
     def _size_of(self, path: str) -> int | None:
         split(path)
-        with self._site.opened() as root_fd:
-            return size_at(path, root_fd)
+        with self._site.opened() as here:
+            return size_at(path, here.root)
 
     def _enlist(self, line: ManifestLine) -> None:
         if not self._folders.take_fresh(line.file.path):
@@ -182,13 +188,14 @@ class FolderDestination:
 
     def _settle(self, path: str) -> None:
         *above, name = split(path)
-        with self._site.opened() as root_fd, closing(self._folders.open(above, root_fd)) as folder:
+        with self._site.opened() as here, closing(self._folders.open(above, here.root)) as folder:
             with closing(os.open(name, os.O_RDONLY | NEVER_FOLLOW, dir_fd=folder)) as fd:
                 os.fsync(fd)
             sync_folder(folder)
 
     def _sweep(self, names: list[str]) -> None:
-        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+        with self._site.opened() as here:
+            folder = folder_of(self._site, here)
             for name in names:
                 for one in (*names_of(name), name):
                     with suppress(FileNotFoundError):
@@ -211,8 +218,8 @@ class Reading:
         count = 0
         with translated(self._site.root):
             if self._fd < 0:
-                with self._site.opened() as root_fd:
-                    self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=root_fd)
+                with self._site.opened() as here:
+                    self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=here.root)
                 _forget_cached(self._fd)
             while count < STEP and (piece := os.read(self._fd, READ)):
                 self.digester.update(piece)

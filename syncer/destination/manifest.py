@@ -69,9 +69,9 @@ class Manifest:
 
     def draft(self) -> int:
         """A handle of an empty manifest-to-be. Blocking."""
-        with self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+        with self._site.opened() as here:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOW
-            return os.open(_DRAFT, flags, 0o666, dir_fd=private)
+            return os.open(_DRAFT, flags, 0o666, dir_fd=self._site.private(here))
 
     def write_draft(self, fd: int, lines: list[ManifestLine]) -> None:
         """Add lines to the draft. Blocking."""
@@ -80,7 +80,8 @@ class Manifest:
 
     def put_draft(self, fd: int) -> None:
         """Make the draft the manifest, durably and at once; its handle is closed. Blocking."""
-        with self._lock, self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+        with self._lock, self._site.opened() as here:
+            private = self._site.private(here)
             with closing(fd):
                 os.fsync(fd)
             os.rename(_DRAFT, MANIFEST, src_dir_fd=private, dst_dir_fd=private)
@@ -100,7 +101,8 @@ class Manifest:
                 return
             fd, self._fd = self._fd, -1  # deleted under our hands: begin another
             os.close(fd)
-        with self._site.opened() as root_fd, closing(self._site.private(root_fd)) as private:
+        with self._site.opened() as here:
+            private = self._site.private(here)
             fd = os.open(MANIFEST, os.O_RDWR | os.O_APPEND | os.O_CREAT | NEVER_FOLLOW, 0o666, dir_fd=private)
         self._fd = fd
         size = os.fstat(fd).st_size

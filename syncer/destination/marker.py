@@ -14,6 +14,7 @@ from pathlib import Path
 
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused
 from syncer.core.naming import PRIVATE
+from syncer.destination.handles import Handles
 from syncer.destination.system import (
     NEVER_FOLLOW,
     OPEN_FOLDER,
@@ -59,50 +60,78 @@ class Site:
         self.root = root
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
-        self._here = threading.local()  # `go`: the handles of what this thread does in one go
+        self._here = threading.local()  # `shares`: this thread does several steps in one go
+        self._lock = threading.Lock()
+        self._latest: Handles | None = None  # those that steps in one go share; kept open for the next
 
     @contextmanager
-    def opened(self) -> Iterator[int]:
-        """A handle of the proven folder. Raises DestinationMissing or DestinationForeign."""
+    def opened(self) -> Iterator[Handles]:
+        """Handles of the proven folder. Raises DestinationMissing or DestinationForeign."""
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
-        go: list[tuple[int, float]] | None = getattr(self._here, "go", None)
-        if go is not None:
-            with translated(self.root):
-                if not go or time.monotonic() - go[-1][1] > FRESH:
-                    go.append((self._proven(self.expected), time.monotonic()))
-                yield go[-1][0]
-            return
-        with translated(self.root), closing(self._open()) as fd:
-            self._check(fd, self.expected)
-            yield fd
+        with translated(self.root):
+            shares = getattr(self._here, "shares", False)
+            handles = self._shared(self.expected) if shares else self._proven(self.expected)
+            try:
+                yield handles
+            finally:
+                self._leave(handles)
 
-    def _proven(self, destination_id: str) -> int:
+    def _proven(self, destination_id: str) -> Handles:
+        at = time.monotonic()
         fd = self._open()
         try:
             self._check(fd, destination_id)
         except BaseException:
             os.close(fd)
             raise
-        return fd
+        return Handles(fd, at)
+
+    def _shared(self, destination_id: str) -> Handles:
+        with self._lock:
+            latest = self._latest
+            if latest is not None and time.monotonic() - latest.at <= FRESH:
+                latest.users += 1
+                return latest
+        fresh = self._proven(destination_id)
+        self._put_by(fresh)
+        return fresh
+
+    def _put_by(self, fresh: Handles | None) -> None:
+        """Share these from now on; those before them go once nobody uses them."""
+        with self._lock:
+            before, self._latest = self._latest, fresh
+            is_idle = before is not None and not before.users
+        if before is not None and is_idle:
+            before.close()
+
+    def _leave(self, handles: Handles) -> None:
+        with self._lock:
+            handles.users -= 1
+            is_over = not handles.users and handles is not self._latest
+        if is_over:
+            handles.close()
+
+    def rest(self) -> None:
+        """Keep nothing open while nothing is done: what is open keeps a file system from being unmounted."""
+        self._put_by(None)
 
     @contextmanager
     def one_go(self) -> Iterator[None]:
-        """For steps that this thread takes one right after the other: a proof holds for all that begin while it is
-        fresh."""
-        self._here.go = go = list[tuple[int, float]]()
+        """For steps taken one right after the other: a proof holds for all that begin while it is fresh, those of
+        other threads in one go too."""
+        self._here.shares = True
         try:
             yield
         finally:
-            self._here.go = None
-            for fd, _ in go:
-                os.close(fd)
+            self._here.shares = False
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""
         with translated(self.root), closing(self._open()) as fd:
             self._check(fd, destination_id)
         self.expected = destination_id
+        self.rest()
 
     def identify(self, ledger_id: str) -> str | None:
         """The id on the marker; None without a folder or a marker. Raises DestinationForeign for another ledger's."""
@@ -136,6 +165,7 @@ class Site:
                 sync_folder(private)
             sync_folder(fd)
         self.expected = marker.id
+        self.rest()
 
     def bind(self, marker: Marker, at: datetime) -> None:
         """Write the marker, durably; the folder is made if only its last part is missing."""
@@ -155,10 +185,11 @@ class Site:
                 sync_folder(private)
             sync_folder(fd)
         self.expected = marker.id
+        self.rest()
 
-    def private(self, fd: int) -> int:
-        """A handle of `.syncer` inside the open folder."""
-        return self._open_private(fd)
+    def private(self, handles: Handles) -> int:
+        """A handle of `.syncer`, one of `handles`."""
+        return handles.folder(PRIVATE, self._open_private)
 
     def _open(self) -> int:
         try:

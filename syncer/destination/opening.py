@@ -4,25 +4,58 @@ import contextlib
 import errno
 import os
 import stat
+from threading import Lock
 
 from syncer.core.errors import DestinationRefused
+from syncer.core.naming import PRIVATE
 from syncer.destination import ahead as maps
 from syncer.destination.ahead import Ahead
+from syncer.destination.handles import Handles
 from syncer.destination.marker import Site
-from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, closing, make_folder, sync_folder
+from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, make_folder, sync_folder
 
 FOLDER = "partial"
 _PRIVATE_MODE = 0o600
 
 
-def open_folder(site: Site, root_fd: int) -> int:
-    """A handle of the folder of partials, made if missing."""
-    with closing(site.private(root_fd)) as private:
-        with contextlib.suppress(FileNotFoundError):
-            return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
-        if make_folder(FOLDER, private):
-            sync_folder(private)
+def folder_of(site: Site, here: Handles) -> int:
+    """A handle of the folder of partials, one of `here`; the folder is made if missing."""
+    return here.folder(f"{PRIVATE}/{FOLDER}", lambda _: _open_folder(site.private(here)))
+
+
+class Shelf:
+    """The partials that there are, as far as this process knows: those it found at first, and those it made since.
+
+    One that it does not know of costs its bytes and no more: `open_file` finds it once it is made.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._names: set[str] | None = None
+        self._lock = Lock()
+
+    def may_hold(self, name: str, here: Handles) -> bool:
+        """Whether there may be a partial of this name. Blocking."""
+        with self._lock:
+            if self._names is None:
+                self._names = set(os.listdir(folder_of(self._site, here)))
+            return name in self._names
+
+    def made(self, name: str) -> None:
+        if self._names is not None:
+            self._names.add(name)
+
+    def gone(self, name: str) -> None:
+        if self._names is not None:
+            self._names.discard(name)
+
+
+def _open_folder(private: int) -> int:
+    with contextlib.suppress(FileNotFoundError):
         return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
+    if make_folder(FOLDER, private):
+        sync_folder(private)
+    return os.open(FOLDER, OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=private)
 
 
 def open_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
@@ -31,7 +64,8 @@ def open_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
     A partial with a second name is a file that was published by a pass killed before it could take the first name
     away: writing to it would change the published file, so only its name is removed (I1).
     """
-    with site.opened() as root_fd, closing(open_folder(site, root_fd)) as folder:
+    with site.opened() as here:
+        folder = folder_of(site, here)
         for _ in range(3):
             fd = _open_plain(name, folder)
             if fd >= 0:

@@ -15,15 +15,18 @@ from syncer.destination.ahead import Ahead, Segment
 from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
-from syncer.destination.opening import open_file, open_folder
+from syncer.destination.opening import Shelf, folder_of, open_file
 from syncer.destination.publish import Folders, dress, publish
 from syncer.destination.room import Room
-from syncer.destination.system import closing, sync_folder, translated
+from syncer.destination.system import sync_folder, translated
 
 STEP = 8 * 1024 * 1024
 """Bytes of a partial that are read back in one go; between two, a cancelled reading stops."""
 
 READ = 1024 * 1024
+
+Tools = tuple[Shelf, Room, Folders]
+"""What the partials of one destination share."""
 
 
 def name_of(job_id: str) -> str:
@@ -35,12 +38,11 @@ class FolderPartial:
     """`core.ports.Partial` on a file system; made by `FolderDestination.open_partial`."""
 
     def __init__(
-        self, site: Site, room: Room, folders: Folders, hands: Hands, name: str, mode: int, release: Callable[[], None]
+        self, site: Site, tools: Tools, hands: Hands, name: str, mode: int, release: Callable[[], None]
     ) -> None:
         """`mode` is that of published files; `release` is called once when the partial is let go of."""
         self._site = site
-        self._room = room
-        self._folders = folders
+        self._shelf, self._room, self._folders = tools
         self._hands = hands
         self._name = name
         self._mode = mode
@@ -52,11 +54,11 @@ class FolderPartial:
         self._wanted = frozenset[str]()  # what it was made for, besides sha256
         self._digests: dict[str, str] | None = None  # set by `finish`, void as soon as more is written
         self._own: os.stat_result | None = None
-        self._named = True  # the file still has the partial's name
+        self._named = False  # there is a file, and it has the partial's name
         self._spoiled = False  # an fsync failed: nothing that is there can be trusted
 
     async def open(self) -> None:
-        """Open or make the file."""
+        """Open the file if there is one; a new one is made when there is something to write."""
         await self._hands.do(self._open)
 
     @property
@@ -77,6 +79,8 @@ class FolderPartial:
     ) -> None:
         if not 0 <= keep <= self._size:
             raise AssertionError("more bytes are to be kept than there are")
+        if self._fd < 0 and not self._spoiled:
+            await self._hands.do(self._make)
         digester = self._digester if (keep, digests) == (self._size, self._wanted) and not self._spoiled else None
         self._digests, self._digester, self._wanted = None, None, digests
         ahead = self._ahead
@@ -187,8 +191,16 @@ class FolderPartial:
             release()
 
     def _open(self) -> None:
+        with self._site.opened() as here:
+            is_there = self._shelf.may_hold(self._name, here)
+        if is_there:
+            self._make()
+
+    def _make(self) -> None:
         # Kept from within the thread: were the call cancelled, a returned handle would be lost and stay open.
         self._fd, self._size, self._ahead = open_file(self._site, self._name)
+        self._named = True
+        self._shelf.made(self._name)
 
     def _unusable(self, bug: str) -> Exception:
         """Why nothing can be done with it: another thread's fsync failed, or else it is a bug."""
@@ -208,7 +220,8 @@ class FolderPartial:
     def _spread(self, version: str, size: int) -> None:
         """From here on bytes may lie beyond a gap: the map that says so is on disk before the first of them."""
         ahead = Ahead(version, size)
-        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+        with self._site.opened() as here:
+            folder = folder_of(self._site, here)
             sync_folder(folder)  # a map must not outlive its partial
             self._write_map(ahead, folder)
         self._ahead = ahead
@@ -216,8 +229,8 @@ class FolderPartial:
     def _note(self) -> None:
         if self._ahead is None or self._spoiled or self._ahead.news(self._size) is None:
             return
-        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
-            self._write_map(self._ahead, folder)
+        with self._site.opened() as here:
+            self._write_map(self._ahead, folder_of(self._site, here))
 
     def _write_map(self, ahead: Ahead, folder: int) -> None:
         """What the map tells of is on disk before the map is (I3)."""
@@ -246,10 +259,10 @@ class FolderPartial:
         ahead, held = self._ahead, self.held
         if ahead is None:
             return
-        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+        with self._site.opened() as here:
             os.ftruncate(self._fd, self._size)
             self._fsync()
-            maps.drop_map(self._name, folder)
+            maps.drop_map(self._name, folder_of(self._site, here))
         self._ahead = None
         self._room.give_back(self._name, held - self._size)
 
@@ -302,20 +315,21 @@ class FolderPartial:
                 hint="Does another program work in its .syncer folder?",
             )
         if self._ahead is not None:
-            with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
-                maps.drop_map(self._name, folder)
+            with self._site.opened() as here:
+                maps.drop_map(self._name, folder_of(self._site, here))
             self._ahead = None
 
     def _publish(self, path: str, modified_at: datetime | None) -> None:
-        with self._site.opened() as root_fd, closing(open_folder(self._site, root_fd)) as folder:
+        with self._site.opened() as here:
             if self._fd >= 0:
                 dress(self._fd, self._mode, modified_at)
                 self._own = os.fstat(self._fd)
                 self._close()  # SMB does not like to rename what is open
             if self._own is None:
                 raise AssertionError("published after it was let go of")
-            publish(self._folders, root_fd, (self._name, folder), path, self._own)
+            publish(self._folders, here, (self._name, folder_of(self._site, here)), path, self._own)
             self._named = False
+        self._shelf.gone(self._name)
 
     def _discard(self) -> None:
         fd, self._fd, self._digests, self._digester = self._fd, -1, None, None
@@ -325,6 +339,7 @@ class FolderPartial:
         if self._named:
             self._unlink()
             self._named, self._size, self._ahead = False, 0, None
+            self._shelf.gone(self._name)
 
     def _leave(self) -> None:
         try:
@@ -349,11 +364,8 @@ class FolderPartial:
             self._unlink()
 
     def _unlink(self) -> None:
-        with (
-            self._site.opened() as root_fd,
-            closing(open_folder(self._site, root_fd)) as folder,
-            contextlib.suppress(FileNotFoundError),
-        ):
+        with self._site.opened() as here, contextlib.suppress(FileNotFoundError):
+            folder = folder_of(self._site, here)
             if self._ahead is not None:
                 maps.drop_map(self._name, folder)
             os.unlink(self._name, dir_fd=folder)

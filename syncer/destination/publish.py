@@ -8,8 +8,9 @@ from pathlib import Path
 
 from syncer.core.errors import NameTaken
 from syncer.core.naming import PRIVATE
+from syncer.destination.handles import Handles
 from syncer.destination.syncs import SharedSyncs
-from syncer.destination.system import OPEN_FOLDER, closing, make_folder, place, sync_folder
+from syncer.destination.system import OPEN_FOLDER, make_folder, place, sync_folder
 
 _MOST_SETTLED = 4096  # folders remembered
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +51,10 @@ class Folders:
         was_there = path in self._fresh
         self._fresh.discard(path)
         return was_there
+
+    def handle(self, parts: list[str], here: Handles) -> int:
+        """As `open`, one of `here`."""
+        return here.folder("/".join(parts), lambda root: self.open(parts, root)) if parts else here.root
 
     def open(self, parts: list[str], root_fd: int) -> int:
         """A handle of the folder, its missing parts made. Raises NameTaken where something else is in its place."""
@@ -99,15 +104,18 @@ class Folders:
             raise NameTaken(f"{self._root / path} is not a folder.") from None
 
 
-def publish(folders: Folders, root_fd: int, source: tuple[str, int], path: str, own: os.stat_result) -> None:
+def publish(folders: Folders, here: Handles, source: tuple[str, int], path: str, own: os.stat_result) -> None:
     """Move a fsynced file to `path`, and fsync the folder. Raises NameTaken where something has that name.
 
     `source` is its name and open folder, `own` its stat.
     """
     *above, name = split(path)
     try:
-        with closing(folders.open(above, root_fd)) as folder:
-            place(source, (name, folder), own, folders.sync)
+        try:
+            place(source, (name, folders.handle(above, here)), own, folders.sync)
+        except FileNotFoundError:  # somebody took the folder away since it was opened
+            here.forget("/".join(above))
+            place(source, (name, folders.handle(above, here)), own, folders.sync)
         folders.published(path)
     except FileExistsError:
         raise NameTaken(f"Something else lies under {path}.") from None

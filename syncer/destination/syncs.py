@@ -1,6 +1,5 @@
 """Group commit of a folder: whoever waits for its fsync at the same time shares one."""
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,14 +32,12 @@ class SharedSyncs:
     def __init__(self, sync: Callable[[int], None] = sync_folder) -> None:
         self._call = sync
         self._changed = threading.Condition()
-        self._folders: dict[tuple[int, int], _Folder] = {}
+        self._folders: dict[int, _Folder] = {}
 
     def sync(self, fd: int) -> None:
-        """Returns once the open folder is on disk. Blocking. Raises OSError."""
-        found = os.fstat(fd)
-        key = (found.st_dev, found.st_ino)
+        """Returns once the open folder is on disk, together with whoever uses the same handle. Blocking. Raises OSError."""
         with self._changed:
-            folder = self._folders.setdefault(key, _Folder())
+            folder = self._folders.setdefault(fd, _Folder())
             folder.users += 1
         try:
             self._sync(folder, fd)
@@ -48,7 +45,7 @@ class SharedSyncs:
             with self._changed:
                 folder.users -= 1
                 if not folder.users:
-                    del self._folders[key]
+                    del self._folders[fd]
 
     def _sync(self, folder: _Folder, fd: int) -> None:
         with self._changed:

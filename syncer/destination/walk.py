@@ -48,8 +48,8 @@ class Walk:
             self._leave()
 
     def _walk(self) -> Generator[tuple[str, int], None, None]:
-        with self._site.opened() as root_fd:
-            self._enter("", os.dup(root_fd))
+        with self._site.opened() as here:
+            self._enter("", os.dup(here.root))
         while self._levels:
             level = self._levels[-1]
             found = next(level.inside, None)
