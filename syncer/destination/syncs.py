@@ -35,7 +35,7 @@ class SharedSyncs:
         self._folders: dict[int, _Folder] = {}
 
     def sync(self, fd: int) -> None:
-        """Returns once the open folder is on disk, together with whoever uses the same handle. Blocking. Raises OSError."""
+        """Returns once the open folder is on disk; users of one handle share in it. Blocking. Raises OSError."""
         with self._changed:
             folder = self._folders.setdefault(fd, _Folder())
             folder.users += 1

@@ -1,8 +1,10 @@
 """The marker: no folder without the right one is ever written to (I5)."""
 
+import asyncio
 import hashlib
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, SyncerError
 from syncer.destination import FolderDestination
+from syncer.destination.marker import FRESH
 from syncer.runner.clock import SystemClock
 
 
@@ -223,6 +226,40 @@ async def test_no_handle_stays_open(opened, tmp_path):
             await destination.identify("ledger-2")
         assert await destination.size_of("x") is None
     assert handles() == before
+
+
+async def test_a_proof_that_steps_in_one_go_share_is_made_anew_once_it_is_stale(opened, tmp_path):
+    destination = opened()
+    await destination.bind("ledger-1", "dest-1")
+    before = handles()
+
+    async def look(seconds: float) -> None:
+        assert await destination.size_of("x") is None
+        time.sleep(seconds)  # noqa: ASYNC251 - in one go it is a thread that waits
+        if seconds:
+            (tmp_path / "dest").rename(tmp_path / "unmounted")
+            (tmp_path / "dest").mkdir()
+        await destination.size_of("x")
+
+    await asyncio.gather(*(destination.in_one_go(look, 0) for _ in range(20)))
+    with pytest.raises(DestinationForeign):
+        await destination.in_one_go(look, 2 * FRESH)
+    await asyncio.sleep(2 * FRESH)
+    with pytest.raises(DestinationForeign):
+        await destination.in_one_go(look, 0)
+    await destination.flush()
+    assert handles() == before
+
+
+async def test_between_two_passes_no_handle_keeps_a_file_system_from_being_unmounted(opened):
+    destination = opened()
+    await destination.bind("ledger-1", "dest-1")
+    before = handles()
+    for _ in range(3):
+        await destination.prove("dest-1")
+        await asyncio.gather(*(destination.in_one_go(destination.size_of, "2026/x") for _ in range(9)))
+        await destination.flush()
+        assert handles() == before
 
 
 async def test_what_a_killed_bind_left_is_cleared_away_and_never_written_over(opened, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from datetime import UTC, datetime
@@ -398,3 +399,32 @@ async def test_enlisting_a_file_of_an_earlier_pass_needs_the_file(destination, r
         with pytest.raises(DestinationMissing, match="gone"):
             await later.enlist("job", None, gone)
     assert len((root / ".syncer/manifest.jsonl").read_text().splitlines()) == 1
+
+
+async def test_nothing_is_made_before_there_is_something_to_write(destination, root):
+    partial = await destination.open_partial("job")
+    assert (partial.size, partial.held) == (0, 0)
+    assert not file_of(root, "job").exists()
+    await partial.begin(0, frozenset(), 4)
+    assert file_of(root, "job").exists()
+    await partial.discard()
+    assert not file_of(root, "job").exists()
+    await (await destination.open_partial("job")).discard()
+
+
+async def test_a_partial_that_nobody_knew_of_is_written_anew(destination, root):
+    await (await destination.open_partial("another")).close()
+    file_of(root, "job").write_bytes(b"bytes of a stranger")
+    await put(destination, "2026/a.mp4", b"mine")
+    assert (root / "2026/a.mp4").read_bytes() == b"mine"
+    assert not file_of(root, "job").exists()
+
+
+async def test_a_folder_that_somebody_deletes_is_made_again_for_the_next_file(destination, root):
+    async def both() -> None:
+        await put(destination, "2026/a.mp4", b"first", "one")
+        shutil.rmtree(root / "2026")
+        await put(destination, "2026/b.mp4", b"second", "two")
+
+    await destination.in_one_go(both)
+    assert (root / "2026/b.mp4").read_bytes() == b"second"
