@@ -17,6 +17,7 @@ from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
 from syncer.destination.opening import Shelf, folder_of
+from syncer.destination.pagecache import let_go
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of
 from syncer.destination.publish import Folders, split
 from syncer.destination.room import Room
@@ -212,6 +213,7 @@ class Reading:
         self._site = site
         self._path = path
         self._fd = -1
+        self._at = 0
 
     def go_on(self) -> int:
         """Some megabytes more into the digests: how many bytes, 0 at the end. Blocking."""
@@ -220,10 +222,12 @@ class Reading:
             if self._fd < 0:
                 with self._site.opened() as here:
                     self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=here.root)
-                _forget_cached(self._fd)
+                let_go(self._fd)  # what is being proven is the disk, not memory
             while count < STEP and (piece := os.read(self._fd, READ)):
                 self.digester.update(piece)
                 count += len(piece)
+            let_go(self._fd, self._at, self._at + count)
+        self._at += count
         return count
 
     def close(self) -> None:
@@ -231,15 +235,6 @@ class Reading:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-
-
-def _forget_cached(fd: int) -> None:
-    """Have the file read from the disk rather than from memory, as far as the system lets itself be asked: what is
-    being proven is the disk (posix_fadvise(2))."""
-    advise = getattr(os, "posix_fadvise", None)
-    if advise is not None:
-        with suppress(OSError):
-            advise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _umask() -> int:

@@ -16,6 +16,7 @@ from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
 from syncer.destination.opening import Shelf, folder_of, open_file
+from syncer.destination.pagecache import Trail, let_go
 from syncer.destination.publish import Folders, dress, publish
 from syncer.destination.room import Room
 from syncer.destination.system import sync_folder, translated
@@ -49,6 +50,7 @@ class FolderPartial:
         self._release: Callable[[], None] | None = release
         self._fd = -1
         self._size = 0
+        self._trail = Trail()
         self._ahead: Ahead | None = None  # only where bytes may lie beyond `size`
         self._digester: Digester | None = None
         self._wanted = frozenset[str]()  # what it was made for, besides sha256
@@ -110,6 +112,7 @@ class FolderPartial:
                 count = self._pwrite(view, self._size)
                 self._size += count
                 view = view[count:]
+        self._trail.reached(self._fd, self._size)
         self._digester = digester
 
     def at(self, start: int) -> Sink:
@@ -135,6 +138,7 @@ class FolderPartial:
         if digester is not None:
             digester.update(view)
             self._size = stop
+            self._trail.reached(self._fd, stop)
         ahead.add(start, stop)
 
     async def spread(self, version: str, size: int) -> None:
@@ -280,6 +284,7 @@ class FolderPartial:
     def _read_into(self, digester: Digester, start: int, stop: int) -> None:
         for at in range(start, stop, READ):
             digester.update(self._read(at, min(at + READ, stop)))
+        self._trail.reached(self._fd, stop)
 
     def _hold_room(self, size: int) -> None:
         with translated(self._site.root):
@@ -293,12 +298,13 @@ class FolderPartial:
 
     def _fsync(self) -> int:
         """fsync; the file's length. After a failed one the kernel may take the lost pages for written: the partial is
-        not to be trusted.
+        not to be trusted. After a good one memory lets go of them, but for those that are to be hashed yet.
 
         See https://lwn.net/Articles/752063/.
         """
         try:
             os.fsync(self._fd)
+            let_go(self._fd, 0, self._size)
             return os.fstat(self._fd).st_size
         except OSError:
             self._spoil()
