@@ -3,19 +3,23 @@
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from syncer.core.errors import StaleClaim
+from syncer.ledger.thread import OneThread
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], Any]
 
 MOST = 256
 """Writes in one transaction: a bound on how long the first of them waits for the last."""
+
+GATHERED = 8
+"""Turns of the event loop for which writes gather: an idle one takes so many in no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +53,49 @@ class _Waiting:
 class GroupCommit:
     """Runs writes in a thread, in the order they were asked for; none is answered before it is committed (I2).
 
-    While one transaction is being committed the writes that arrive gather for the next: no write waits for company. A
-    write that raises StaleClaim has written nothing, and the others go on. Where one fails in any other way the
-    transaction is rolled back and each of its writes gets one of its own: no write fails for another's sake.
+    While one transaction is being committed the writes that arrive gather for the next. What is asked for while the
+    event loop has other things to do goes along too, for up to GATHERED of its turns; where it has nothing to do no
+    write waits for company. A write that raises StaleClaim has written nothing, and the others go on. Where one fails
+    in any other way the transaction is rolled back and each of its writes gets one of its own: no write fails for
+    another's sake.
     """
 
-    def __init__(self, thread: Executor, engine: sa.Engine, translated: Callable[[Callable[[], None]], None]) -> None:
-        """`thread` has one worker. `translated` calls what it is given; what the database raises it turns into
-        syncer's own errors."""
+    def __init__(self, thread: OneThread, engine: sa.Engine, translated: Callable[[Callable[[], None]], None]) -> None:
+        """`translated` calls what it is given; what the database raises it turns into syncer's own errors."""
         self._thread = thread
         self._engine = engine
         self._translated = translated
         self._queue: deque[_Waiting] = deque()
-        self._flight: asyncio.Future[None] | None = None
+        self._at_rest = asyncio.Event()  # no write is under way or waiting
+        self._at_rest.set()
+        self._connection: sa.Connection | None = None  # the thread's; kept, for to open one costs as much as a write
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` returned, once it is committed."""
         loop = asyncio.get_running_loop()
         waiting = _Waiting(work, loop.create_future())
         self._queue.append(waiting)
-        if self._flight is None:
-            self._take_off(loop)
+        if self._at_rest.is_set():
+            self._at_rest.clear()
+            self._gather(loop, GATHERED)
         result: T = await waiting.caller
         return result
 
     async def landed(self) -> None:
         """Returns when no write is under way or waiting."""
-        while self._flight is not None:
-            await asyncio.wait([self._flight])
+        while not self._at_rest.is_set():
+            await self._at_rest.wait()
+
+    async def close(self) -> None:
+        """Let go of the database, once every write has landed."""
+        await self.landed()
+        await self._thread.do(self._hang_up)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        if turns:
+            loop.call_soon(self._gather, loop, turns - 1)
+        else:
+            self._take_off(loop)
 
     def _take_off(self, loop: asyncio.AbstractEventLoop) -> None:
         group: list[_Waiting] = []
@@ -84,26 +103,26 @@ class GroupCommit:
             waiting = self._queue.popleft()
             if not waiting.caller.cancelled():  # given up before it was begun: as if never asked for
                 group.append(waiting)
-        if not group:
-            return
-        self._flight = loop.run_in_executor(self._thread, self._commit, group)
-        self._flight.add_done_callback(lambda flight: self._land(loop, flight, group))
+        if group:
+            self._thread.give(partial(self._commit, group), partial(self._land, loop, group))
+        else:
+            self._at_rest.set()
 
-    def _land(self, loop: asyncio.AbstractEventLoop, flight: "asyncio.Future[None]", group: list[_Waiting]) -> None:
-        self._flight = None
-        failure = asyncio.CancelledError() if flight.cancelled() else flight.exception()
+    def _land(
+        self, loop: asyncio.AbstractEventLoop, group: list[_Waiting], _: None, failure: BaseException | None
+    ) -> None:
         for waiting in group:
             if waiting.caller.done():
                 continue  # nobody waits any more; it is written all the same
             error = failure or waiting.error
             if error is None:
                 waiting.caller.set_result(waiting.result)
-            elif isinstance(error, asyncio.CancelledError):
-                waiting.caller.cancel()
             else:
                 waiting.caller.set_exception(error)
         if self._queue:
-            self._take_off(loop)
+            self._gather(loop, GATHERED)
+        else:
+            self._at_rest.set()
 
     def _commit(self, group: list[_Waiting]) -> None:
         """In the thread: all in one transaction; where that fails, each by itself."""
@@ -124,14 +143,25 @@ class GroupCommit:
     def _together(self, group: list[_Waiting]) -> None:
         """Nobody in the group waited for another in it, so in which order they are written makes no difference."""
         alike: dict[int, list[_Waiting]] = defaultdict(list)
-        with self._engine.begin() as connection:
-            for waiting in group:
-                if isinstance(waiting.work, Fenced):
-                    alike[id(waiting.work.statement)].append(waiting)
-                else:
-                    _carry_out(waiting, connection)
-            for same in alike.values():
-                _carry_out_all(same, connection)
+        connection = self._connection = self._connection or self._engine.connect()
+        try:
+            with connection.begin():
+                for waiting in group:
+                    if isinstance(waiting.work, Fenced):
+                        alike[id(waiting.work.statement)].append(waiting)
+                    else:
+                        _carry_out(waiting, connection)
+                for same in alike.values():
+                    _carry_out_all(same, connection)
+        except BaseException:
+            self._hang_up()  # it may be broken, and the next write is to find a good one
+            raise
+
+    def _hang_up(self) -> None:
+        """In the thread."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def _carry_out(waiting: _Waiting, connection: sa.Connection) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +32,7 @@ from syncer.ledger import claims, inventory, pages, passes, rows, schema, upkeep
 from syncer.ledger.commits import GroupCommit
 from syncer.ledger.engine import Place, copy_file, open_engine, place_of, problems_of, reading, translated
 from syncer.ledger.tables import ledger_info
+from syncer.ledger.thread import OneThread
 
 _TASKS = 5000  # due entries read at once
 
@@ -61,7 +61,7 @@ class SqlLedger:
         self._place = place
         self._engine = open_engine(place, read_only=read_only)
         self._lock = place.lock()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = OneThread("ledger")
         self._commits = GroupCommit(self._thread, self._engine, self._translated)
         self._holder: passes.Pass | None = None
         self._closed = False
@@ -303,9 +303,10 @@ class SqlLedger:
         await self._commits.landed()
         try:
             await self._call(self._let_go)
+            await self._commits.close()
             await self._call(self._engine.dispose)
         finally:
-            self._thread.shutdown()
+            self._thread.close()
 
     # --- the machinery ---
 
@@ -351,9 +352,7 @@ class SqlLedger:
 
     async def _call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on the ledger's one thread; errors of the database come out as LedgerError."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, partial(self._translated, partial(work, *args, **kwargs))
-        )
+        return await self._thread.do(partial(self._translated, partial(work, *args, **kwargs)))
 
     def _translated(self, work: Callable[[], T]) -> T:
         with translated(self._place):

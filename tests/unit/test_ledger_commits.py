@@ -1,6 +1,7 @@
 """Writes that wait together share a transaction, and none of them pays for another."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,10 +52,30 @@ async def stored(tmp_path):
         await other.close()
 
 
-async def test_what_waits_together_is_committed_together(ledger, claims, commits, tmp_path):
+async def test_what_is_asked_for_together_is_committed_together(ledger, claims, commits, tmp_path):
     settles = [ledger.settle(claim, Stored(file(n)), NOW) for n, claim in enumerate(claims)]
     await asyncio.gather(*settles)
-    assert len(commits) == 2, "the first, and all that came while it was on its way"
+    assert len(commits) == 1
+    assert len(await stored(tmp_path)) == MANY
+
+
+async def test_what_comes_while_a_commit_is_under_way_shares_the_next(ledger, claims, commits, tmp_path):
+    begun = asyncio.Event()
+    loop, go_on = asyncio.get_running_loop(), threading.Event()
+
+    def slow(_connection):
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(60)
+
+    first = asyncio.create_task(ledger._write(slow))
+    await begun.wait()
+    settles = []
+    for number, claim in enumerate(claims):
+        settles.append(asyncio.create_task(ledger.settle(claim, Stored(file(number)), NOW)))
+        await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, *settles)
+    assert len(commits) == 2
     assert len(await stored(tmp_path)) == MANY
 
 

@@ -148,16 +148,15 @@ async def test_a_full_disk_is_told_and_takes_nothing_back(ledger: SqlLedger) -> 
     await ledger.begin_pass(NOW)
     await ledger.record([seen("a")], NOW)
 
-    def set_limit(pages: int) -> None:
-        with ledger._engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    def set_limit(connection: sa.Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
-    await ledger._call(set_limit, 20)
+    await ledger._write(set_limit, 20)
     with pytest.raises(LedgerError, match="its disk is full") as caught:
         await ledger.record([seen(f"{n}", "x" * 1000) for n in range(500)], NOW)
     assert caught.value.exit_code == 9
     assert [e.id async for e in ledger.entries()] == ["a"]
-    await ledger._call(set_limit, 2**30)
+    await ledger._write(set_limit, 2**30)
     assert len(await ledger.record([seen(f"{n}", "x" * 1000) for n in range(500)], NOW)) == 500
 
 
