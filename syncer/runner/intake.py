@@ -37,10 +37,12 @@ class Intake:
         if self._tail:
             view = self._compare(view)
         if self._opening is not None:
-            self._opening += view
-            if len(self._opening) < openings.LOOKED_AT:
-                return
-            view = memoryview(self._release())
+            if self._opening or len(view) < openings.LOOKED_AT:
+                self._opening += view
+                if len(self._opening) < openings.LOOKED_AT:
+                    return
+                view = memoryview(self._opening)
+            self._look_at(view)
         self._pass_on(view)
 
     @property
@@ -56,7 +58,9 @@ class Intake:
         if self._tail:
             raise FileChanged("The file at the storage ends before what is on disk already.")
         if self._opening is not None:
-            self._pass_on(memoryview(self._release()))
+            opening = memoryview(self._opening)
+            self._look_at(opening)
+            self._pass_on(opening)
 
     def _compare(self, view: memoryview) -> memoryview:
         count = min(len(view), len(self._tail))
@@ -65,11 +69,9 @@ class Intake:
         self._tail = self._tail[count:]
         return view[count:]
 
-    def _release(self) -> bytes:
-        opening = bytes(self._opening or b"")
-        self._refuse_other_kind(opening[: openings.LOOKED_AT])
+    def _look_at(self, view: memoryview) -> None:
+        self._refuse_other_kind(bytes(view[: openings.LOOKED_AT]))
         self._opening = None
-        return opening
 
     def _refuse_other_kind(self, opening: bytes) -> None:
         if openings.looks_like_page(opening):

@@ -39,6 +39,21 @@ def test_a_whole_body_passes_however_it_is_cut(body, cuts):
     assert kept.data == body
 
 
+@pytest.mark.parametrize("tail", [b"", b"the same"])
+def test_a_block_is_passed_on_as_it_lies_not_copied(tail):
+    """The first one, too: in each thread that held a copy of it, it would cost the memory of a block."""
+    block, passed = bytearray(tail + bytes(range(256))), []
+
+    class Sink:
+        def write(self, data):
+            passed.append(memoryview(data))
+
+    intake = Intake(Sink(), tail=tail)
+    intake.write(block)
+    assert passed == [block[len(tail) :]]
+    assert passed[0].obj is block
+
+
 @given(st.binary(min_size=1, max_size=200), st.binary(max_size=200), CUTS)
 def test_an_equal_overlap_is_compared_and_not_written(tail, rest, cuts):
     kept = Kept()
