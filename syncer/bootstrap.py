@@ -1,4 +1,7 @@
-"""The only place that builds the concrete parts and hands them to each other."""
+"""The only place that builds the concrete parts and hands them to each other.
+
+What only one command works with is loaded when it runs: no pass waits for what looks at an archive or plans.
+"""
 
 import asyncio
 import os
@@ -9,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from syncer.config import Settings, load, resolve_key
-from syncer.core.doctor import Finding, FolderFacts, LedgerFacts, Level, judge_folder, judge_ledger
 from syncer.core.errors import SyncerError, UsageError
 from syncer.core.filters import JobFilter
 from syncer.core.model import Binding
@@ -24,33 +27,30 @@ from syncer.core.retry import RetryPolicy
 from syncer.core.space import free_above
 from syncer.core.timetable import Timetable
 from syncer.core.verify import Remedy, Sample
-from syncer.destination.examine import examine as examine_folder
 from syncer.destination.folder import FolderDestination
 from syncer.ledger import open_ledger
 from syncer.ledger.engine import place_of
-from syncer.ledger.examine import examine as examine_ledger
 from syncer.reporting.hooks import AfterPass, StoredHook, command_of
 from syncer.reporting.log import protect, quieten_libraries
 from syncer.reporting.observers import Observers
 from syncer.reporting.past import Earlier
 from syncer.reporting.tell import Listeners, Tell
-from syncer.runner import adoption, verification
-from syncer.runner.adoption import Adoption, Takeover
-from syncer.runner.checkup import check_api
 from syncer.runner.clock import SystemClock
-from syncer.runner.expectation import list_expected
 from syncer.runner.limits import Limits
 from syncer.runner.one_pass import run_pass
 from syncer.runner.parts import Parts, Rules, Stop
-from syncer.runner.planning import Forecast, Means, forecast, speed_of
 from syncer.runner.probe import AT_ONCE, Prober
-from syncer.runner.verification import Scene, Verification
 from syncer.transfer.fetcher import HttpFetcher
 from syncer.transfer.throttle import Throttle
 from syncer.videodb.client import ApiClient
-from syncer.videodb.examine import Examiner
 from syncer.videodb.links import form_of
 from syncer.videodb.lister import VideoDb
+
+if TYPE_CHECKING:
+    from syncer.core.doctor import Finding, LedgerFacts
+    from syncer.runner.adoption import Adoption
+    from syncer.runner.planning import Forecast
+    from syncer.runner.verification import Verification
 
 REMEMBERED = 50
 """Passes that are looked back at for what was told of before."""
@@ -123,12 +123,14 @@ async def _one_pass(
         return await run_pass(parts, _rules(settings), stop)
 
 
-async def plan(settings: Settings, *, probe: bool = False) -> Forecast:
+async def plan(settings: Settings, *, probe: bool = False) -> "Forecast":
     """What a pass would do now. Works on a copy of the ledger; neither ledger nor destination is written.
 
     With `probe` the storage is asked for each size that is not known, one byte a file. Raises KeyRefused,
     ListingFailed and LedgerError; UsageError for settings that cannot be used.
     """
+    from syncer.runner.planning import Means, forecast, speed_of
+
     quieten_libraries()
     key, clock = await asyncio.to_thread(resolve_key, settings), SystemClock()
     free_bytes = await asyncio.to_thread(_free_bytes, settings)
@@ -152,11 +154,14 @@ async def plan(settings: Settings, *, probe: bool = False) -> Forecast:
         return await forecast(source, copy, _filter(settings), clock, means)
 
 
-async def adopt(settings: Settings, watcher: Watcher, stop: Stop, *, dry_run: bool) -> Adoption:
+async def adopt(settings: Settings, watcher: Watcher, stop: Stop, *, dry_run: bool) -> "Adoption":
     """Bind the ledger to a destination that is filled already (see `runner.adoption`).
 
     The list of jobs helps where a key is at hand; none is needed.
     """
+    from syncer.runner import adoption
+    from syncer.runner.expectation import list_expected
+
     quieten_libraries()
     clock, location = SystemClock(), settings.ledger_location
     async with AsyncExitStack() as stack:
@@ -180,17 +185,8 @@ async def adopt(settings: Settings, watcher: Watcher, stop: Stop, *, dry_run: bo
                 await list_expected(source, listed, naming, clock.now())
             return listed
 
-        rng = random.SystemRandom()
-        parts = Takeover(
-            ledger,
-            scratch,
-            destination,
-            clock,
-            watcher,
-            rng,
-            naming=naming,
-            expected=expected,
-            workers=settings.workers,
+        parts = adoption.Takeover(
+            ledger, scratch, destination, clock, watcher, random.SystemRandom(), naming, expected, settings.workers
         )
         return await adoption.adopt(parts, stop, dry_run=dry_run)
 
@@ -213,17 +209,23 @@ def _key_if_any(settings: Settings) -> str | None:
         return None
 
 
-async def doctor(settings: Settings) -> list[Finding]:
+async def doctor(settings: Settings) -> "list[Finding]":
     """What is well and what is not: key, API and storage, destination, ledger. Only a trial folder is written to."""
+    from syncer.core.doctor import judge_ledger
+    from syncer.ledger.examine import examine
+
     quieten_libraries()
     found = await _look_at_the_api(settings)
     mounts = await asyncio.to_thread(_mounts)
-    ledger = await asyncio.to_thread(examine_ledger, settings.ledger_location, mounts)
+    ledger = await asyncio.to_thread(examine, settings.ledger_location, mounts)
     found += await _look_at_the_folder(settings, ledger, mounts)
     return found + judge_ledger(ledger)
 
 
-async def _look_at_the_folder(settings: Settings, ledger: LedgerFacts, mounts: tuple[Mount, ...]) -> list[Finding]:
+async def _look_at_the_folder(settings: Settings, ledger: "LedgerFacts", mounts: tuple[Mount, ...]) -> "list[Finding]":
+    from syncer.core.doctor import Finding, FolderFacts, Level, judge_folder
+    from syncer.destination.examine import examine
+
     if ledger.error:
         text = "Not looked at: which one is the right one, only the ledger can tell."
         return [Finding("destination", Level.WARN, text, "Mend the ledger first, see below.")]
@@ -235,13 +237,13 @@ async def _look_at_the_folder(settings: Settings, ledger: LedgerFacts, mounts: t
     def look() -> FolderFacts:
         root = Path(dest).expanduser()
         if binding is None:
-            return examine_folder(root, None, None, mounts)
-        return examine_folder(root, binding.ledger_id, binding.destination_id, mounts)
+            return examine(root, None, None, mounts)
+        return examine(root, binding.ledger_id, binding.destination_id, mounts)
 
     return judge_folder(await asyncio.to_thread(look))
 
 
-async def _binding(settings: Settings, ledger: LedgerFacts) -> Binding | None:
+async def _binding(settings: Settings, ledger: "LedgerFacts") -> Binding | None:
     """Which destination the ledger knows, where it can be read as it is."""
     if not ledger.exists or ledger.error or ledger.revision != ledger.head:
         return None
@@ -252,7 +254,11 @@ async def _binding(settings: Settings, ledger: LedgerFacts) -> Binding | None:
         await opened.close()
 
 
-async def _look_at_the_api(settings: Settings) -> list[Finding]:
+async def _look_at_the_api(settings: Settings) -> "list[Finding]":
+    from syncer.core.doctor import Finding, Level
+    from syncer.runner.checkup import check_api
+    from syncer.videodb.examine import Examiner
+
     clock = SystemClock()
     try:
         key = await asyncio.to_thread(resolve_key, settings)
@@ -269,11 +275,13 @@ def _mounts() -> tuple[Mount, ...]:
         return ()
 
 
-async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, remedy: Remedy) -> Verification:
+async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, remedy: Remedy) -> "Verification":
     """Read stored files back and hold them against the ledger (see `runner.verification`).
 
     Without a destination in the settings it is the ledger's own.
     """
+    from syncer.runner import verification
+
     quieten_libraries()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -284,7 +292,7 @@ async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Sto
         location = settings.dest or (await ledger.binding()).location or settings.destination
         destination = FolderDestination(_root(replace(settings, dest=location)), clock=clock)
         stack.push_async_callback(destination.close)
-        scene = Scene(ledger, destination, clock, watcher, settings.workers)
+        scene = verification.Scene(ledger, destination, clock, watcher, settings.workers)
         return await verification.verify(scene, sample, stop, remedy)
 
 

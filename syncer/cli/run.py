@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,15 +40,16 @@ The first run binds the ledger to the destination; from then on an absent or for
 @verbosity
 def run_command(settings: Settings, *, quiet: bool, verbose: int, progress: bool | None) -> int:
     """Bring home every finished download that is not there yet, in one pass."""
-    from syncer.reporting.eventlog import EventLog
-    from syncer.reporting.observers import Observers
-
     _ = settings.destination
     if settings.report:
         check_report_target(settings.report)
     observer = choose_observer(quiet=quiet, verbose=verbose, progress=progress)
-    events = EventLog() if settings.log_format == "json" or settings.log_file else None
-    if events:
+    events = None
+    if settings.log_format == "json" or settings.log_file:
+        from syncer.reporting.eventlog import EventLog
+        from syncer.reporting.observers import Observers
+
+        events = EventLog()
         observer = events if settings.log_format == "json" else Observers([observer, events])
     try:
         return run_async(_run_and_tell(with_key(settings), observer, events, quiet=quiet))
@@ -96,6 +98,7 @@ def choose_observer(*, quiet: bool, verbose: int, progress: bool | None) -> Obse
     from syncer.reporting.lines import Lines
     from syncer.reporting.progress import Bars
 
+    tqdm.set_lock(threading.RLock())  # its own is one between processes, and loads what those take
     if quiet:
         return Lines(lambda _: None)
     if progress if progress is not None else sys.stderr.isatty():

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import structlog
-from structlog.stdlib import ProcessorFormatter
 from tqdm import tqdm
 
 from syncer.core.errors import UsageError
@@ -101,7 +99,7 @@ class _Stream(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, style: Style, level: int) -> None:
         super().__init__(stream)
         self.setLevel(level)
-        self.setFormatter(_formatter(style))
+        self.setFormatter(_Late(style))
         if not style.shows_events:
             self.addFilter(lambda record: record.name != EVENTS)
 
@@ -131,11 +129,28 @@ def _file_handler(path: Path, style: Style, level: int) -> logging.Handler:
             f"The log file {path} cannot be written: {error.strerror}.", hint="Check --log-file."
         ) from None
     handler.setLevel(level)
-    handler.setFormatter(_formatter(Style(as_json=style.as_json, dated=True)))
+    handler.setFormatter(_Late(Style(as_json=style.as_json, dated=True)))
     return handler
 
 
-def _formatter(style: Style) -> ProcessorFormatter:
+class _Late(logging.Formatter):
+    """Made with the first record: a pass without trouble logs none, and structlog takes a while to load."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self._look = style
+        self._made: logging.Formatter | None = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self._made is None:
+            self._made = _formatter(self._look)
+        return self._made.format(record)
+
+
+def _formatter(style: Style) -> logging.Formatter:
+    import structlog  # noqa: PLC0415 - see _Late
+    from structlog.stdlib import ProcessorFormatter  # noqa: PLC0415
+
     return ProcessorFormatter(
         foreign_pre_chain=[
             structlog.contextvars.merge_contextvars,
@@ -144,18 +159,13 @@ def _formatter(style: Style) -> ProcessorFormatter:
             _as_message,
         ],
         processors=[
-            _moment,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             ProcessorFormatter.remove_processors_meta,
             _scrubber,
             _render_json(style) if style.as_json else _render_text(style),
         ],
     )
-
-
-def _moment(logger: Any, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The record's own time, in UTC."""
-    return structlog.processors.TimeStamper(fmt="iso", utc=True)(logger, name, entry)
 
 
 def _as_message(logger: Any, name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ARG001

@@ -9,7 +9,6 @@ from pathlib import Path
 from syncer.core.errors import LedgerHeld, SyncerError
 from syncer.core.report import Report, not_begun
 from syncer.reporting.hooks import AfterPass
-from syncer.reporting.metrics import write_metrics
 from syncer.reporting.notify import load_apprise, notify
 from syncer.reporting.past import Earlier, last_success, with_own
 from syncer.reporting.ping import Ping
@@ -77,5 +76,7 @@ class Tell:
         if told.notify:
             await notify(told.notify, report, history)
         if told.metrics_file:
+            from syncer.reporting.metrics import write_metrics  # noqa: PLC0415 - its library is loaded for few
+
             path, since = Path(told.metrics_file), last_success(report, history)
             await asyncio.to_thread(write_metrics, report, path, told.profile, since)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from alembic import command
+from helpers.site import jobs
 
 from syncer.cli.root import COMMANDS
 from syncer.ledger import schema
@@ -58,6 +59,30 @@ def test_an_older_ledger_is_brought_up_by_alembic(tmp_path):
         command.upgrade(schema.config(connection), "0001")
     engine.dispose()
     assert "alembic.command" in run("ledger", "upgrade", "--ledger", str(path))[0]
+
+
+NOT_FOR_A_PASS = {
+    *("alembic", "sqlalchemy.dialects.postgresql", "psycopg", "structlog", "prometheus_client", "apprise"),
+    *(
+        "multiprocessing.synchronize",
+        "starlette",
+        "uvicorn",
+        "syncer.sandbox",
+        "syncer.core.doctor",
+        "syncer.runner.adoption",
+    ),
+    *("syncer.runner.planning", "syncer.runner.verification", "syncer.destination.examine", "syncer.videodb.examine"),
+}
+
+
+@pytest.mark.parametrize("bars", ["--progress", "--no-progress"])
+def test_a_pass_loads_nothing_that_it_does_not_work_with(site, bars):
+    here = site(jobs(1, size=1000))
+    words = ("run", str(here.dest), bars)
+    loaded, _ = run(*words, **here.environ())
+    assert len(here.files()) == 1
+    assert "syncer.runner.one_pass" in loaded
+    assert loaded & NOT_FOR_A_PASS == set()
 
 
 def complete(*words):
