@@ -93,28 +93,34 @@ def next_due(connection: sa.Connection, at: datetime) -> datetime | None:
     return moment
 
 
+# Built once: to build a statement takes longer than to carry it out.
+_IDS = sa.bindparam("ids", type_=entries.c.id.type, expanding=True)
+_NUMBER = sa.bindparam("holder_id", type_=entries.c.tries_pass.type)
+_CLAIM = (
+    sa.update(entries)
+    .where(entries.c.id.in_(_IDS), in_state(State.PENDING))
+    .values(
+        state=lifecycle.move(State.PENDING, State.CLAIMED),
+        claim=sa.bindparam("token", type_=entries.c.claim.type),
+        lease_until=sa.bindparam("until", type_=entries.c.lease_until.type),
+        attempts=entries.c.attempts + 1,
+        tries=sa.case((entries.c.tries_pass == _NUMBER, entries.c.tries + 1), else_=1),
+        tries_pass=_NUMBER,
+    )
+    .returning(entries.c.id)
+)
+_CLAIMED = WHOLE.where(entries.c.id.in_(_IDS))
+
+
 def claim(connection: sa.Connection, holder: Pass, ids: Sequence[str], until: datetime) -> list[Claim]:
     """Claim those of `ids` that are still pending, in the order of `ids`."""
-    tries = sa.case((entries.c.tries_pass == holder.id, entries.c.tries + 1), else_=1)
-    statement = (
-        sa.update(entries)
-        .values(
-            state=lifecycle.move(State.PENDING, State.CLAIMED),
-            claim=holder.token,
-            lease_until=until,
-            attempts=entries.c.attempts + 1,
-            tries=tries,
-            tries_pass=holder.id,
-        )
-        .returning(entries.c.id)
-    )
     claimed: dict[str, Claim] = {}
     wanted = list(dict.fromkeys(map(clean, ids)))
+    by = {"holder_id": holder.id, "token": holder.token, "until": until}
     for chunk in chunked(wanted):
-        ours = statement.where(entries.c.id.in_(chunk), in_state(State.PENDING))
-        met = connection.scalars(ours).all()
+        met = connection.scalars(_CLAIM, {"ids": chunk, **by}).all()
         # Read by a query of its own: in RETURNING, SQLite's dialect names columns without their table.
-        for row in connection.execute(WHOLE.where(entries.c.id.in_(met))) if met else ():
+        for row in connection.execute(_CLAIMED, {"ids": met}).all() if met else ():
             claimed[row.id] = Claim(entry_of(row), holder.token, until)
     return [claimed[i] for i in wanted if i in claimed]
 
