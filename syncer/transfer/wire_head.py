@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import h11
@@ -12,6 +13,13 @@ LARGEST_HEAD = 100 * 1024
 """Bytes after which a head, or a line between chunks, that does not end is no HTTP: what httpx allows too."""
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
+
+# What nearly every file comes with, and everyone reads alike; all else is h11's to judge.
+_FIELD = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~](?:[ -~]*[!-~])?)[ \t]*\r\n"
+_ORDINARY = re.compile(rb"HTTP/1\.1 (200|206) ([A-Za-z ]*)\r\n((?:" + _FIELD + rb")+)\r\n")
+_FIELDS = re.compile(_FIELD)
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+_LONGEST_ORDINARY = 16 * 1024
 
 # An answer is read the same way whatever was asked for: h11 only has to know that something was.
 _ANY_GET = h11.Request(method="GET", target="/", headers=[("Host", "any")])
@@ -74,11 +82,16 @@ class Dialogue:
     """The answer to one GET request without a body."""
 
     def __init__(self) -> None:
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
-        self._h11.send(_ANY_GET)
-        self._h11.send(_END)
         self._seam = b""  # the end of what h11 has of an unfinished head
         self.heard = False  # whether any byte of an answer came
+
+    @cached_property
+    def _h11(self) -> h11.Connection:
+        """Made where it is needed: that takes as long as all else about a head."""
+        made = h11.Connection(h11.CLIENT, max_incomplete_event_size=LARGEST_HEAD)
+        made.send(_ANY_GET)
+        made.send(_END)
+        return made
 
     def feed(self, data: bytes) -> Head | None:
         """What came in, nothing at the connection's end; the head once it is whole, 1xx answers passed over.
@@ -89,6 +102,9 @@ class Dialogue:
             if self.heard:
                 self._next(b"")
             raise httpx.RemoteProtocolError("the connection ended without an answer")
+        if not self.heard and (head := _ordinary(data)) is not None:
+            self.heard = True
+            return head
         self.heard = True
         while data:
             end = self._end_of_head(data)
@@ -134,6 +150,28 @@ class Dialogue:
         if b"content-length" in headers:
             return Counted(int(headers[b"content-length"]))
         return Closed()
+
+
+def _ordinary(data: bytes) -> Head | None:
+    """The head that `data` begins with, read as h11 would; None where it is not whole, or not of the usual kind."""
+    end = data.find(b"\r\n\r\n", 0, _LONGEST_ORDINARY) + 4
+    match = _ORDINARY.fullmatch(data, 0, end) if end >= 4 else None
+    if match is None:
+        return None
+    headers = _FIELDS.findall(match[3])
+    length = None
+    for name, value in headers:
+        match name.lower():
+            case b"content-length" if length is None and _LENGTH.fullmatch(value):
+                length = int(value)
+            case b"connection" if value.lower() == b"keep-alive":
+                pass
+            case b"content-length" | b"connection" | b"transfer-encoding":
+                return None
+    if length is None:
+        return None
+    status, reason = int(match[1]), match[2]
+    return Head(b"HTTP/1.1", status, reason, headers, Counted(length), keeps=True, rest=data[end:])
 
 
 class Counted:

@@ -16,6 +16,7 @@ from syncer.core.model import Link
 from syncer.core.resume import Ask
 from syncer.sandbox import HEALTHY, SCENARIOS, Framing, Sandbox, SandboxJob, faults_storage, faults_wire, first, running
 from syncer.transfer.proxies import routes
+from syncer.transfer.wire_head import Dialogue
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthe other"
 PLAIN = b'HTTP/1.1 206 Part\r\ncONTENT-lENGTH: 5\r\nETag: "a"\r\nContent-Range: bytes 0-4/5\r\n\r\nhello'
@@ -147,8 +148,12 @@ def test_odd_answers(loop, pair, data):
 
 
 token = st.sampled_from(["X-A", "etag", "LAST-MODIFIED", "Content-Type", "Server", "x-goog-hash", "Retry-After"])
-value = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
+plain = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
+value = plain | st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=20)
 spare = st.lists(st.builds("{}:{}{}".format, token, st.sampled_from(["", " ", "\t ", "\r\n "]), value), max_size=4)
+connection = st.sampled_from(
+    ["Connection: keep-alive", "connection:Keep-Alive ", "Connection: close", "Connection: keep-alive, close"]
+)
 chunk = st.tuples(st.binary(min_size=1, max_size=300), st.sampled_from(["", ";a", ';a="b;c"', " ", ";x=\xff"]))
 
 
@@ -160,7 +165,7 @@ def answers(draw) -> bytes:
     status = draw(st.sampled_from([200, 200, 200, 206, 204, 302, 400, 403, 416, 503, 999]))
     version = draw(st.sampled_from(["1.1", "1.1", "1.1", "1.0"]))
     body = draw(st.binary(max_size=2000))
-    lines = draw(spare)
+    lines = draw(spare) + draw(st.lists(connection, max_size=2))
     match draw(st.sampled_from(["length", "length", "chunked", "closed", "both", "wrong"])):
         case "length":
             lines.append(f"Content-Length: {len(body)}")
@@ -177,6 +182,20 @@ def answers(draw) -> bytes:
     draw(st.randoms()).shuffle(lines)
     head = "\r\n".join([f"HTTP/{version} {status}{draw(st.sampled_from(['', ' ', ' OK']))}", *lines, "", ""])
     return (before + head).encode("latin-1") + body + draw(st.sampled_from([b"", b"", b"\r\n", GOOD]))
+
+
+@st.composite
+def usual(draw) -> bytes:
+    """What storages send, and next to it."""
+    body = draw(st.binary(max_size=50))
+    length = draw(st.sampled_from([f"Content-Length: {len(body)}"] * 6 + ["content-length:0", "Transfer-Encoding: x"]))
+    lines = [length, *draw(st.lists(st.builds("{}: {}".format, token, plain), max_size=5))]
+    lines += draw(st.lists(connection, max_size=1))
+    draw(st.randoms()).shuffle(lines)
+    data = bytearray("\r\n".join(["HTTP/1.1 200 OK", *lines, "", ""]).encode() + body)
+    for place in draw(st.lists(st.integers(0, len(data)), max_size=1)):
+        data[place : place + 1] = draw(st.sampled_from([b"", b"\r\n", b"\n", b"\r", b"\0", b":", b"0", b" ", b"\xff"]))
+    return bytes(data)
 
 
 @st.composite
@@ -200,10 +219,27 @@ def test_made_up_answers(loop, pair, data, places, ask):
     assert (ours[1].content, ours[1].error) == (b"the other", "")
 
 
-@given(answers() | broken(), cuts)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(answers() | broken() | usual(), st.just([]) | cuts)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_reader_of_heads_and_chunks_reads_as_h11_does(data, places):
     check_reader(data, places)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 5\r\nConnection: keep-alive\r\nETag: "6-5"\r\n\r\n',
+        b"HTTP/1.1 206 Partial Content\r\nx-amz-id-2: a+b/c=\r\nContent-Range:bytes 0-4/9\r\nContent-Length:5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx-goog-hash: crc32c=n03x6A==\r\nx-goog-hash: md5=XUFAKrxL==\r\ncontent-length: 5\r\n\r\n",
+    ],
+)
+def test_what_storages_say_is_read_as_h11_does_and_without_it(head):
+    check_reader(head + b"hello", [])
+    dialogue = Dialogue()
+    read = dialogue.feed(head + b"hello and more")
+    assert read is not None
+    assert (read.framing.room, read.rest) == (5, b"hello and more")
+    assert "_h11" not in vars(dialogue)
 
 
 FAULTS = [

@@ -30,12 +30,13 @@ def _read_by_us(pieces: tuple[bytes, ...]) -> tuple:
                 for part in head.framing.take(piece):
                     body += part
     except httpx.RemoteProtocolError:
-        return _shown(head), body, "error"
-    return _shown(head), body, head is not None and head.framing.ended
+        return _shown(head, keeps=bool(head and head.keeps)), body, "error"
+    return _shown(head, keeps=bool(head and head.keeps)), body, head is not None and head.framing.ended
 
 
 def _read_by_h11(pieces: tuple[bytes, ...]) -> tuple:
     connection, head, body = h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024), None, b""
+    keeps = False
     connection.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
     connection.send(h11.EndOfMessage())
     try:
@@ -46,19 +47,21 @@ def _read_by_h11(pieces: tuple[bytes, ...]) -> tuple:
             while (event := connection.next_event()) is not h11.NEED_DATA:
                 match event:
                     case h11.Response():
-                        head = event
+                        names = {name for name, _ in event.headers}
+                        twice = {b"content-length", b"transfer-encoding"} <= names
+                        head, keeps = event, connection.our_state is not h11.MUST_CLOSE and not twice
                     case h11.Data(data=part):
                         body += part
                     case h11.EndOfMessage() | h11.PAUSED:
-                        return _shown(head), body, True
+                        return _shown(head, keeps=keeps), body, True
     except h11.RemoteProtocolError:
-        return _shown(head), body, "error"
-    return _shown(head), body, False
+        return _shown(head, keeps=keeps), body, "error"
+    return _shown(head, keeps=keeps), body, False
 
 
-def _shown(head) -> tuple | None:
+def _shown(head, *, keeps: bool) -> tuple | None:
     if head is None:
         return None
     if isinstance(head, h11.Response):
-        return head.status_code, head.reason, b"HTTP/" + head.http_version, head.headers.raw_items()
-    return head.status, head.reason, head.version, head.headers
+        return head.status_code, head.reason, b"HTTP/" + head.http_version, head.headers.raw_items(), keeps
+    return head.status, head.reason, head.version, head.headers, keeps
