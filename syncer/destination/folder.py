@@ -155,7 +155,7 @@ class FolderDestination:
 
         A file that another pass published may never have had its folder fsynced: that is made up for here (I2).
         """
-        await self._hands.do(self._enlist, ManifestLine(job_id, name, file))
+        await self._hands.go(self._enlist, ManifestLine(job_id, name, file))
 
     async def sweep(self, job_ids: Sequence[str]) -> None:
         await self._hands.do(self._sweep, [name_of(job_id) for job_id in job_ids])
@@ -182,10 +182,10 @@ class FolderDestination:
         with self._site.opened() as here:
             return size_at(path, here.root)
 
-    def _enlist(self, line: ManifestLine) -> None:
+    async def _enlist(self, line: ManifestLine) -> None:
         if not self._folders.take_fresh(line.file.path):
             self._settle(line.file.path)
-        self._manifest.append(line)
+        await self._hands.together(self._manifest.extend, line)
 
     def _settle(self, path: str) -> None:
         *above, name = split(path)

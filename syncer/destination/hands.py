@@ -6,17 +6,35 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from syncer.destination.abreast import Pause, Want, go_abreast
 
 T = TypeVar("T")
-Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
+
+
+class Job(NamedTuple):
+    """A call, or a coroutine that goes by itself, and who waits for it."""
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    future: "asyncio.Future[Any]"
+    goes: bool
+
 
 FEW = 4
 """Threads where the file system is quick: more of them trip over the interpreter's lock at every system call."""
 
 PATIENCE = 0.01
 """Seconds that a job may wait before one more thread is put to work: then the file system is what it waits for."""
+
+CALM = 100
+"""Times in a row that all went quickly before a thread too many goes: to start one costs as much as some jobs."""
+
+MOST = 16
+"""Jobs that one thread goes through side by side."""
 
 _here = threading.local()  # `hands`: whose thread this is, while it goes on by itself
 
@@ -38,6 +56,7 @@ class Hands:
         self._since: deque[float] = deque()  # when each job that waits was given
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._called = False  # the event loop knows that there is something in `_done`
+        self._pace = PATIENCE  # seconds that a job takes, the last ones counting most
         self._lock = threading.Lock()
         self._closed = False
 
@@ -48,15 +67,19 @@ class Hands:
         """
         if getattr(_here, "hands", None) is self:
             return call(*args)
+        result: T = await self._put(call, args, goes=False)
+        return result
+
+    async def _put(self, call: Callable[..., Any], args: tuple[object, ...], *, goes: bool) -> Any:
         if self._closed:
             raise RuntimeError("used after it was closed")
         loop = asyncio.get_running_loop()
-        job: asyncio.Future[T] = _Underway(loop=loop)
+        job = _Underway(loop=loop)
         with self._lock:
             self._idle -= 1
             is_short = self._idle < 0
         self._since.append(time.monotonic())
-        self._jobs.put((call, args, job))
+        self._jobs.put(Job(call, args, job, goes))
         if is_short and self._threads < self._few:
             self._hire()
         elif is_short and not self._watched:
@@ -70,24 +93,48 @@ class Hands:
             raise
 
     async def go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
-        """Await `work(*args)` in one thread: one way there and back for all that it does with these hands.
+        """Await `work(*args)` in one thread: one way there and back for all it does with these hands.
 
-        It must await nothing else. Cancelled like `do`.
+        It must await nothing else. Where the file system is quick, those that wait for a thread at the same time go
+        side by side in it: each up to its next `together` or `after_you`, then on. Cancelled like `do`.
         """
-        return await self.do(self._go, work, args)
+        if getattr(_here, "hands", None) is self:
+            return await work(*args)
+        result: T = await self._put(work, args, goes=True)
+        return result
 
-    def _go(self, work: Callable[..., Coroutine[Any, Any, T]], args: tuple[object, ...]) -> T:
-        steps = work(*args)
+    async def together(self, call: Callable[[list[T]], object], item: T) -> None:
+        """`call` with `item`, and with those of all who go side by side and want the same call at the same time.
+
+        What it raises, it raises for all of them.
+        """
+        if getattr(_here, "hands", None) is self:
+            await Pause(Want(call, item))
+        else:
+            await self.do(call, [item])
+
+    async def after_you(self) -> None:
+        """Let those that go side by side come this far first."""
+        if getattr(_here, "hands", None) is self:
+            await Pause(Want(None, None))
+
+    def _go(self, jobs: list[Job]) -> None:
         _here.hands = self
         try:
-            steps.send(None)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+            go_abreast((job.call(*job.args), partial(self._over, job.future)) for job in jobs)
         finally:
             _here.hands = None
-            steps.close()
-        raise AssertionError("what goes by itself in a thread awaited something else")
+
+    def _do(self, job: Job) -> None:
+        result, error = None, None
+        try:
+            result = job.call(*job.args)
+        except BaseException as caught:  # noqa: BLE001 - it is raised where the call was made
+            error = caught
+        self._over(job.future, result, error)
+
+    def _over(self, future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+        self._done.append((future, result, error))
 
     def close(self) -> None:
         """Let the threads end after what they have to do; none is waited for."""
@@ -113,23 +160,27 @@ class Hands:
             loop.call_later(PATIENCE, self._look, loop)
 
     def _work(self) -> None:
+        calm = 0  # times in a row that nothing took long
         while (job := self._jobs.get()) is not None:
-            call, args, future = job
-            result, error = None, None
             begun = time.monotonic()
             waited = begun - self._since.popleft()
-            try:
-                result = call(*args)
-            except BaseException as caught:  # noqa: BLE001 - it is raised where the call was made
-                error = caught
-            loop = future.get_loop()
-            self._done.append((future, result, error))
-            del job, call, args, future, result, error
-            is_quick = waited < PATIENCE and time.monotonic() - begun < PATIENCE
+            jobs = [job, *self._company(job)]
+            for one in jobs:
+                if not one.goes:
+                    self._do(one)
+            if job.goes:
+                self._go([one for one in jobs if one.goes])
+            loop = job.future.get_loop()
+            took = time.monotonic() - begun
+            if job.goes:
+                self._pace += (took / len(jobs) - self._pace) / 8
+            del job, one
+            calm = calm + 1 if max(waited, took) < PATIENCE else 0
             with self._lock:
-                may_go = is_quick and self._threads > self._few
+                may_go = calm >= CALM and self._threads > self._few
                 self._threads -= may_go
-                self._idle += not may_go
+                self._idle += len(jobs) - may_go
+            jobs.clear()
             # Whoever sees True came before the delivery looked: it will find this one too.
             if not self._called:
                 self._called = True
@@ -137,6 +188,21 @@ class Hands:
                     loop.call_soon_threadsafe(self._deliver)
             if may_go:
                 return
+
+    def _company(self, job: Job) -> list[Job]:
+        """Those that wait as well, as many as are done in a moment: where each takes long, each is to have a thread."""
+        company: list[Job] = []
+        while job.goes and (len(company) + 2) * self._pace <= PATIENCE and len(company) + 1 < MOST:
+            try:
+                more = self._jobs.get_nowait()
+            except Empty:
+                break
+            if more is None:  # the threads are to end
+                self._jobs.put(more)
+                break
+            self._since.popleft()
+            company.append(more)
+        return company
 
     def _deliver(self) -> None:
         self._called = False

@@ -49,7 +49,7 @@ def manifest_of(root: Path) -> Path:
 
 
 class Manifest:
-    """Appends lines, each in one write. Not fsynced line by line: the ledger, which is, can rebuild it."""
+    """Appends lines, one or some in one write. Not fsynced line by line: the ledger, which is, can rebuild it."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -58,8 +58,12 @@ class Manifest:
         self._torn = False
 
     def append(self, line: ManifestLine) -> None:
+        """As `extend`."""
+        self.extend([line])
+
+    def extend(self, lines: list[ManifestLine]) -> None:
         """Blocking. A torn line, a killed program's last, is left behind and a fresh one begun."""
-        data = _written(line)
+        data = b"".join(map(_written, lines))
         with self._lock, translated(self._site.root):
             self._open()
             data = b"\n" + data if self._torn else data

@@ -60,7 +60,7 @@ class Site:
         self.root = root
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
-        self._here = threading.local()  # `shares`: this thread does several steps in one go
+        self._here = threading.local()  # `going`: how many works this thread does in one go
         self._lock = threading.Lock()
         self._latest: Handles | None = None  # those that steps in one go share; kept open for the next
 
@@ -70,8 +70,7 @@ class Site:
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
         with translated(self.root):
-            shares = getattr(self._here, "shares", False)
-            handles = self._shared(self.expected) if shares else self._proven(self.expected)
+            handles = self._shared(self.expected) if getattr(self._here, "going", 0) else self._proven(self.expected)
             try:
                 yield handles
             finally:
@@ -120,11 +119,11 @@ class Site:
     def one_go(self) -> Iterator[None]:
         """For steps taken one right after the other: a proof holds for all that begin while it is fresh, those of
         other threads in one go too."""
-        self._here.shares = True
+        self._here.going = getattr(self._here, "going", 0) + 1
         try:
             yield
         finally:
-            self._here.shares = False
+            self._here.going -= 1
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""

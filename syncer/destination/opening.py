@@ -16,6 +16,7 @@ from syncer.destination.system import NEVER_FOLLOW, OPEN_FOLDER, make_folder, sy
 
 FOLDER = "partial"
 _PRIVATE_MODE = 0o600
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NEVER_FOLLOW
 
 
 def folder_of(site: Site, here: Handles) -> int:
@@ -78,6 +79,13 @@ def open_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
                     raise
             os.unlink(name, dir_fd=folder)
     raise DestinationRefused(f"The partial {name} cannot be replaced.", hint="Delete it by hand.")
+
+
+def make_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
+    """As `open_file`, where there is most likely nothing of this name."""
+    with site.opened() as here, contextlib.suppress(FileExistsError):
+        return os.open(name, _NEW, _PRIVATE_MODE, dir_fd=folder_of(site, here)), 0, None
+    return open_file(site, name)
 
 
 def _open_plain(name: str, folder: int) -> int:

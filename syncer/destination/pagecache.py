@@ -41,3 +41,7 @@ class Trail:
         start = min(self._twice, front)
         self._twice, self._named = min(self._named, front), front
         self._let_go(fd, start, front)
+
+    def ended(self, fd: int, front: int) -> None:
+        """Nothing more comes: what the system was not told of yet, it begins to write. Blocking."""
+        self._let_go(fd, min(self._named, front), front)

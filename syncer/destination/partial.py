@@ -15,7 +15,7 @@ from syncer.destination.ahead import Ahead, Segment
 from syncer.destination.digests import Digester
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
-from syncer.destination.opening import Shelf, folder_of, open_file
+from syncer.destination.opening import Shelf, folder_of, make_file, open_file
 from syncer.destination.pagecache import Trail, let_go
 from syncer.destination.publish import Folders, dress, publish
 from syncer.destination.room import Room
@@ -82,7 +82,7 @@ class FolderPartial:
         if not 0 <= keep <= self._size:
             raise AssertionError("more bytes are to be kept than there are")
         if self._fd < 0 and not self._spoiled:
-            await self._hands.do(self._make)
+            await self._hands.do(self._make, make_file)
         digester = self._digester if (keep, digests) == (self._size, self._wanted) and not self._spoiled else None
         self._digests, self._digester, self._wanted = None, None, digests
         ahead = self._ahead
@@ -165,6 +165,8 @@ class FolderPartial:
             return dict(self._digests)
         if self._digester is None or self._spoiled or self.held > self._size:
             raise AssertionError("finished before `begin`, after a failed write, or with bytes that are not hashed")
+        await self._hands.do(self._trail.ended, self._fd, self._size)
+        await self._hands.after_you()  # the first fsync commits the file system's journal for all of them
         await self._hands.do(self._sync)
         self._digests = self._digester.hexdigests()
         return dict(self._digests)
@@ -172,7 +174,7 @@ class FolderPartial:
     async def publish(self, path: str, modified_at: datetime | None) -> None:
         if self._digests is None:
             raise AssertionError("published without `finish` behind the last write")
-        await self._hands.do(self._publish, path, modified_at)
+        await self._hands.go(self._publish, path, modified_at)
 
     async def discard(self) -> None:
         try:
@@ -198,11 +200,11 @@ class FolderPartial:
         with self._site.opened() as here:
             is_there = self._shelf.may_hold(self._name, here)
         if is_there:
-            self._make()
+            self._make(open_file)
 
-    def _make(self) -> None:
+    def _make(self, make: Callable[[Site, str], tuple[int, int, Ahead | None]]) -> None:
         # Kept from within the thread: were the call cancelled, a returned handle would be lost and stay open.
-        self._fd, self._size, self._ahead = open_file(self._site, self._name)
+        self._fd, self._size, self._ahead = make(self._site, self._name)
         self._named = True
         self._shelf.made(self._name)
 
@@ -305,10 +307,11 @@ class FolderPartial:
         try:
             os.fsync(self._fd)
             let_go(self._fd, 0, self._size)
-            return os.fstat(self._fd).st_size
+            self._own = os.fstat(self._fd)
         except OSError:
             self._spoil()
             raise
+        return self._own.st_size
 
     def _sync(self) -> None:
         """fsync, and the map away, whose time is over."""
@@ -325,15 +328,15 @@ class FolderPartial:
                 maps.drop_map(self._name, folder_of(self._site, here))
             self._ahead = None
 
-    def _publish(self, path: str, modified_at: datetime | None) -> None:
+    async def _publish(self, path: str, modified_at: datetime | None) -> None:
         with self._site.opened() as here:
             if self._fd >= 0:
                 dress(self._fd, self._mode, modified_at)
-                self._own = os.fstat(self._fd)
                 self._close()  # SMB does not like to rename what is open
             if self._own is None:
                 raise AssertionError("published after it was let go of")
-            publish(self._folders, here, (self._name, folder_of(self._site, here)), path, self._own)
+            source = self._name, folder_of(self._site, here)
+            await publish(self._hands, self._folders, here, source, path, self._own)
             self._named = False
         self._shelf.gone(self._name)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from syncer.core.errors import NameTaken
 from syncer.core.naming import PRIVATE
 from syncer.destination.handles import Handles
+from syncer.destination.hands import Hands
 from syncer.destination.syncs import SharedSyncs
-from syncer.destination.system import OPEN_FOLDER, make_folder, place, sync_folder
+from syncer.destination.system import OPEN_FOLDER, give_name, make_folder, sync_folder, take_name
 
 _MOST_SETTLED = 4096  # folders remembered
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,9 +39,10 @@ class Folders:
         self._fresh: set[str] = set()
         self._syncs = SharedSyncs()
 
-    def sync(self, fd: int) -> None:
-        """fsync an open folder, together with whoever publishes into it at the same time."""
-        self._syncs.sync(fd)
+    def sync(self, fds: list[int]) -> None:
+        """fsync open folders, together with whoever publishes into them at the same time. Blocking."""
+        for fd in dict.fromkeys(fds):
+            self._syncs.sync(fd)
 
     def published(self, path: str) -> None:
         """The file at `path` and its folders are durable."""
@@ -104,18 +106,25 @@ class Folders:
             raise NameTaken(f"{self._root / path} is not a folder.") from None
 
 
-def publish(folders: Folders, here: Handles, source: tuple[str, int], path: str, own: os.stat_result) -> None:
+async def publish(
+    hands: Hands, folders: Folders, here: Handles, source: tuple[str, int], path: str, own: os.stat_result
+) -> None:
     """Move a fsynced file to `path`, and fsync the folder. Raises NameTaken where something has that name.
 
-    `source` is its name and open folder, `own` its stat.
+    `source` is its name and open folder, `own` its stat. To be gone through by `hands`.
     """
     *above, name = split(path)
     try:
         try:
-            place(source, (name, folders.handle(above, here)), own, folders.sync)
+            folder = folders.handle(above, here)
+            has_both = give_name(source, (name, folder), own)
         except FileNotFoundError:  # somebody took the folder away since it was opened
             here.forget("/".join(above))
-            place(source, (name, folders.handle(above, here)), own, folders.sync)
+            folder = folders.handle(above, here)
+            has_both = give_name(source, (name, folder), own)
+        await hands.together(folders.sync, folder)
+        if has_both:
+            take_name(source)
         folders.published(path)
     except FileExistsError:
         raise NameTaken(f"Something else lies under {path}.") from None

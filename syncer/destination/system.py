@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,17 +110,22 @@ def size_at(path: str, within: int) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
-def place(
-    source: tuple[str, int],
-    target: tuple[str, int],
-    own: os.stat_result,
-    sync: Callable[[int], None] = sync_folder,
-) -> None:
-    """Move a fsynced file to a free name, durably; names with their open folders. `own` is the file's stat, and `sync`
-    puts the open folder of the new name on disk.
+def place(source: tuple[str, int], target: tuple[str, int], own: os.stat_result) -> None:
+    """Move a fsynced file to a free name, durably; names with their open folders. `own` is the file's stat.
 
-    Raises FileExistsError rather than replace anything: a hard link cannot. The old name goes once the new one is on
-    disk; a kill between the two leaves a partial that is the published file, see `opening.open_file`.
+    Raises FileExistsError rather than replace anything.
+    """
+    has_both = give_name(source, target, own)
+    sync_folder(target[1])
+    if has_both:
+        take_name(source)
+
+
+def give_name(source: tuple[str, int], target: tuple[str, int], own: os.stat_result) -> bool:
+    """Give a fsynced file a free name; whether it has its old one as well.
+
+    Raises FileExistsError rather than replace anything: a hard link cannot. The old name goes, by `take_name`, once the
+    new one is on disk; a kill between the two leaves a partial that is the published file, see `opening.open_file`.
     """
     try:
         os.link(source[0], target[0], src_dir_fd=source[1], dst_dir_fd=target[1], follow_symlinks=False)
@@ -132,9 +137,12 @@ def place(
         if error.errno not in _NO_HARD_LINKS:
             raise
         rename_to_free(source, target)
-        sync(target[1])
-        return
-    sync(target[1])
+        return False
+    return True
+
+
+def take_name(source: tuple[str, int]) -> None:
+    """A file that has another name by now loses this one; left there, it does no harm."""
     with contextlib.suppress(OSError):
         os.unlink(source[0], dir_fd=source[1])
 

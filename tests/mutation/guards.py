@@ -382,16 +382,16 @@ GUARDS = (
     ),
     Guard(
         "fsync of the folder, before the old name goes",
-        "destination/system.py",
-        "    sync(target[1])\n    with contextlib.suppress(OSError):\n        os.unlink(source[0]",
-        "    with contextlib.suppress(OSError):\n        os.unlink(source[0]",
+        "destination/publish.py",
+        "        await hands.together(folders.sync, folder)\n",
+        "",
         ("unit/test_destination_system.py::test_fsync_link_fsync_of_the_folder_in_that_order",),
     ),
     Guard(
         "a failed fsync spoils the partial",
         "destination/partial.py",
-        "        except OSError:\n            self._spoil()\n            raise\n\n    def _sync",
-        "        except OSError:\n            raise\n\n    def _sync",
+        "            self._own = os.fstat(self._fd)\n        except OSError:\n            self._spoil()\n",
+        "            self._own = os.fstat(self._fd)\n        except OSError:\n",
         ("unit/test_destination_partial.py::test_a_failed_fsync_spoils_the_partial",),
     ),
     Guard(
