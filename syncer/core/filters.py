@@ -21,13 +21,15 @@ class JobFilter:
     until: datetime | None = None
 
     def admits(self, job: Job) -> bool:
-        name = (job.name or "").casefold()
-        if self.include and not any(fnmatchcase(name, glob.casefold()) for glob in self.include):
-            return False
-        if any(fnmatchcase(name, glob.casefold()) for glob in self.exclude):
+        if (self.include or self.exclude) and not self._admits_name((job.name or "").casefold()):
             return False
         if job.created_at is None:
             return True
         too_old = self.since is not None and job.created_at < self.since
         too_new = self.until is not None and job.created_at >= self.until
         return not (too_old or too_new)
+
+    def _admits_name(self, name: str) -> bool:
+        if self.include and not any(fnmatchcase(name, glob.casefold()) for glob in self.include):
+            return False
+        return not any(fnmatchcase(name, glob.casefold()) for glob in self.exclude)

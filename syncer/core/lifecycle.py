@@ -31,6 +31,9 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """From each state, where an entry may go. Staying is always allowed and is not listed."""
 
+STAYING = frozenset({State.STORED, State.CLAIMED})
+"""States that no listing changes: the file, or the worker, knows better."""
+
 _BY_STATUS = {
     RemoteStatus.PROCESSING: State.PROCESSING,
     RemoteStatus.DONE: State.PENDING,
@@ -60,15 +63,15 @@ class Known:
 def on_listed(known: Known | None, sighting: Sighting, at: datetime) -> State:
     """The state of an entry after the listing brought it at `at`.
 
-    A stored entry stays stored and a claimed one claimed, whatever the list says: the file, or the worker,
-    knows better. A lost one comes back only with another link than the one that was refused (I7), and with none that
-    died as early: an account full of dead links, signed anew for every list, would be refused all over again each time.
+    A stored entry stays stored and a claimed one claimed, whatever the list says. A lost one comes back only with
+    another link than the one that was refused (I7), and with none that died as early: an account full of dead links,
+    signed anew for every list, would be refused all over again each time.
     """
     job = sighting.job
     wanted = State.FILTERED if sighting.filtered else _BY_STATUS[job.status]
     if known is None:
         return wanted
-    if known.state in (State.STORED, State.CLAIMED):
+    if known.state in STAYING:
         return known.state
     if known.state is State.LOST and wanted is State.PENDING and not _may_live(known.link, job.link, at):
         return State.LOST

@@ -13,8 +13,9 @@ from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome
 from syncer.core.naming import unique_key
 from syncer.core.planner import Task
 from syncer.ledger.commits import Fenced
+from syncer.ledger.engine import among
 from syncer.ledger.passes import Pass
-from syncer.ledger.rows import WHOLE, chunked, entry_of, in_state, link_values, promise_values
+from syncer.ledger.rows import CHUNK, WHOLE, chunked, entry_of, in_state, link_values, promise_values
 from syncer.ledger.tables import clean, entries, passes
 
 _TASK = (
@@ -49,7 +50,7 @@ def waiting(
     Of `ids` only, if given: then all of them at once.
     """
     if ids is not None:
-        return [_task_of(row) for chunk in chunked(ids) for row in connection.execute(_of(chunk))], None
+        return _waiting_of(connection, list(map(clean, ids))), None
     query = sa.select(*_TASK).where(*_OPEN)
     if after is not None:
         moment, job_id = after
@@ -59,9 +60,20 @@ def waiting(
     return [_task_of(row) for row in rows], (rows[-1].due_by, rows[-1].id) if len(rows) == limit else None
 
 
-def _of(ids: Sequence[str]) -> sa.Select[Any]:
-    by_id = sa.select(*_TASK).where(entries.c.id.in_(list(map(clean, ids))), in_state(State.PENDING))
-    return by_id.where(entries.c.parked == sa.false())
+def _waiting_of(connection: sa.Connection, ids: Sequence[str]) -> list[Task]:
+    """What may be tried of `ids`, found by id or, where that is less to read, by state: most pages bring no news."""
+    if len(ids) > CHUNK and _are_at_most(connection, len(ids)):
+        wanted = frozenset(ids)
+        return [_task_of(row) for row in connection.execute(sa.select(*_TASK).where(*_OPEN)) if row.id in wanted]
+    by_id = sa.select(*_TASK).where(in_state(State.PENDING), entries.c.parked == sa.false())
+    of_chunks = (by_id.where(among(connection, entries.c.id, chunk)) for chunk in chunked(ids))
+    return [_task_of(row) for query in of_chunks for row in connection.execute(query)]
+
+
+def _are_at_most(connection: sa.Connection, limit: int) -> bool:
+    """Whether no more than so many entries may be tried in this pass; the index of the states can answer for it."""
+    some = sa.select(entries.c.due_by).where(*_OPEN).limit(limit + 1)
+    return (connection.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0) <= limit
 
 
 def _task_of(row: sa.Row[Any]) -> Task:

@@ -1,5 +1,6 @@
 """The database: where it is, how it is opened, how its errors are told. All that is SQLite's alone is here."""
 
+import json
 import os
 import sqlite3
 import tempfile
@@ -229,6 +230,15 @@ def _insert(connection: sa.Connection, table: sa.Table) -> Any:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - an eighth of a start, and most ledgers are files
 
     return postgresql.insert(table)
+
+
+def among(connection: sa.Connection, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a text column holds one of many values, told as one parameter: writing down one for each costs as much
+    as finding the row. The values are to be clean (see `tables.clean`)."""
+    if connection.dialect.name == "sqlite":
+        each = sa.func.json_each(json.dumps(values, ensure_ascii=False)).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.literal(values, sa.ARRAY(sa.Text)))
 
 
 def upsert(

@@ -1,14 +1,14 @@
 """Taking in a page of the listing: one read of what is known, one bulk upsert of what is new."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from syncer.core.lifecycle import Known, merge_link, on_listed
+from syncer.core.lifecycle import STAYING, Known, merge_link, on_listed
 from syncer.core.model import Job, Sighting, State
-from syncer.ledger.engine import merge, upsert
+from syncer.ledger.engine import among, merge, upsert
 from syncer.ledger.rows import chunked, link_of, link_values
 from syncer.ledger.tables import clean, entries, sightings
 
@@ -43,7 +43,7 @@ def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at
     )
     for chunk in chunked(rows):  # of a whole page they would be the most that a pass has in memory at once
         upsert(connection, entries, chunk, once=_ONCE)
-    _note(connection, listed, pass_id, at)
+    _note(connection, listed, known, pass_id, at)
     return frozenset(
         sighting.job.id
         for job_id, sighting in listed.items()
@@ -54,16 +54,26 @@ def record(connection: sa.Connection, pass_id: int, page: Sequence[Sighting], at
 def _known(connection: sa.Connection, ids: Iterable[str]) -> dict[str, sa.Row[Any]]:
     found: dict[str, sa.Row[Any]] = {}
     for chunk in chunked(ids):
-        found |= {row[0]: row for row in connection.execute(_KNOWN.where(entries.c.id.in_(chunk))).all()}
+        rows = connection.execute(_KNOWN.where(among(connection, entries.c.id, chunk))).all()
+        found |= {row[0]: row for row in rows}
     return found
 
 
-def _note(connection: sa.Connection, ids: Iterable[str], pass_id: int, at: datetime) -> None:
-    """Entries seen in this pass, at this moment."""
-    for chunk in chunked(ids):
+def _note(
+    connection: sa.Connection, listed: Iterable[str], known: Mapping[str, sa.Row[Any]], pass_id: int, at: datetime
+) -> None:
+    """Entries seen in this pass, at this moment; all but the new ones have a row that says when they were last."""
+    again: list[str] = []
+    first: list[str] = []
+    for job_id in listed:
+        (again if job_id in known and known[job_id][_SEEN_PASS] is not None else first).append(job_id)
+    for chunk in chunked(again):
+        ours = sa.update(sightings).where(among(connection, sightings.c.id, chunk))
+        connection.execute(ours.values(seen_pass=pass_id, seen_at=at))
+    for chunk in chunked(first):
         seen = sa.select(
             entries.c.id, sa.literal(pass_id), sa.literal(at, sightings.c.seen_at.type)
-        ).where(entries.c.id.in_(chunk))  # fmt: skip
+        ).where(among(connection, entries.c.id, chunk))  # fmt: skip
         merge(connection, sightings, seen)
 
 
@@ -74,6 +84,8 @@ def _is_news(sighting: Sighting, old: sa.Row[Any], at: datetime) -> bool:
         return True
     if job.link is not None and job.link.url != link:
         return True
+    if state in STAYING:
+        return False
     now = State(state)
     return now is State.REMOTE_ERROR or on_listed(Known(now, job.link), sighting, at) is not now
 

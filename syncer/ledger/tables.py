@@ -1,5 +1,6 @@
 """The ledger's tables, as this version of the program wants them; `migrations/` says how they came to be."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        # A pass reads two of these of every entry; by way of SQLAlchemy's own reader that takes five times as long.
+        return _moment_of if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _moment_of(text: str | None) -> datetime | None:
+    """What `UtcDateTime` wrote into SQLite, which keeps no zone."""
+    return None if text is None else datetime.fromisoformat(text + "+00:00")
 
 
 class SafeText(TypeDecorator[str]):

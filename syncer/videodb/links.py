@@ -63,10 +63,8 @@ def _v4(vendor: str) -> Callable[[Values], datetime | None]:
 
     def read(values: Values) -> datetime | None:
         for made, life in zip(values.get(f"x-{vendor}-date", ()), values.get(f"x-{vendor}-expires", ()), strict=False):
-            signed = _compact(made)
-            seconds = int(life[:12]) if life.isascii() and life.isdigit() else 0
-            if signed is not None and 0 < seconds <= LONGEST_LIFE.total_seconds():
-                return later(signed, timedelta(seconds=seconds))
+            if (moment := _end_of(made, life)) is not None:
+                return moment
         return None
 
     return read
@@ -116,6 +114,15 @@ _FORMS: dict[str, Callable[[Values], datetime | None]] = {
 
 
 @lru_cache(maxsize=64)  # one page is signed within a second or two
+def _end_of(made: str, life: str) -> datetime | None:
+    """When a signature of `made`, good for `life` seconds, ends."""
+    signed = _compact(made)
+    seconds = int(life[:12]) if life.isascii() and life.isdigit() else 0
+    if signed is None or not 0 < seconds <= LONGEST_LIFE.total_seconds():
+        return None
+    return later(signed, timedelta(seconds=seconds))
+
+
 def _compact(text: str) -> datetime | None:
     match = _COMPACT.fullmatch(text)
     if match is None:

@@ -138,6 +138,8 @@ def is_failed_job(body: dict[str, Any]) -> bool:
 
 def fold_status(word: str) -> RemoteStatus | None:
     """The status a word of the API stands for, case and separators ignored; None for an unknown word."""
+    if (usual := _BY_WORD.get(word)) is not None:
+        return usual
     return _BY_WORD.get(_SEPARATORS.sub(" ", word.strip().lower())) if len(word) <= 64 else None
 
 
