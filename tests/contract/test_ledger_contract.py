@@ -270,6 +270,54 @@ async def test_many_that_wait_come_in_chunks_none_missing_and_none_twice(ledger:
     assert found == sorted((NOW + SECOND * (n % 7), f"{n:05}") for n in range(6001))
 
 
+@pytest.mark.parametrize("others", [0, 900])
+async def test_of_many_that_are_asked_for_those_that_wait_are_told(ledger: Ledger, others: int) -> None:
+    await ledger.begin_pass(NOW)
+    page = [seen(f"{n:05}", DONE if n % 3 == 0 else PROCESSING) for n in range(1800)]
+    await ledger.record([*page, *(seen(f"other {n}") for n in range(others))], NOW)
+    (claim,) = await ledger.claim(["00003"], NOW, LEASE)
+    await ledger.settle(claim, Park("no room", None), NOW)
+    await ledger.claim(["00006"], NOW, LEASE)
+    asked = [f"{n:05}" for n in range(900)]
+    told = [task.id async for tasks in ledger.waiting([*asked, "nobody"]) for task in tasks]
+    assert sorted(told) == [f"{n:05}" for n in range(0, 900, 3) if n not in (3, 6)]
+
+
+HOSTILE = (
+    "'",
+    '"',
+    "\\",
+    "\\u0041",
+    "[1]",
+    '"]',
+    "\x01\x7f\r\n\t",
+    "\u2028",
+    "\U0001f600",
+    "1",
+    "1.0",
+    "null",
+    " a",
+    "a ",
+    "%s",
+    ":x",
+    "?",
+)
+
+
+async def test_ids_mean_nothing_to_the_database(ledger: Ledger) -> None:
+    page = [seen(job_id) for job_id in HOSTILE]
+    await ledger.begin_pass(NOW)
+    assert await ledger.record(page, NOW) == set(HOSTILE)
+    assert await ledger.record(page, NOW) == frozenset()
+    assert {entry.id for entry in await ledger.find(HOSTILE)} == set(HOSTILE)
+    assert {task.id async for tasks in ledger.waiting(HOSTILE) for task in tasks} == set(HOSTILE)
+    assert [claim.entry.id for claim in await ledger.claim(HOSTILE, NOW, LEASE)] == list(HOSTILE)
+    await end(ledger)
+    await ledger.begin_pass(NOW + DAY)
+    assert await ledger.record(page, NOW + DAY) == set(HOSTILE)
+    assert {entry.last_seen_at for entry in await ledger.find(HOSTILE)} == {NOW + DAY}
+
+
 async def test_a_claim_takes_what_is_pending_and_nothing_else(ledger: Ledger) -> None:
     await ledger.begin_pass(NOW)
     await ledger.record([seen("a"), seen("b"), seen("c", PROCESSING, url=None)], NOW)
