@@ -25,12 +25,15 @@ PART_BYTES = 255
 UNDATED = "undated"
 PRIVATE = ".syncer"
 
+_FOUR_DIGITS = 1000  # the first year of so many: of earlier ones strftime makes what the platform will
 _NAMES = 256  # of the last ones asked for, what was made of them is remembered
 _FIELDS = frozenset({"created", "stem", "name", "id", "ext"})
 _ID_BYTES = 80
 _STEM_BYTES = 150
 # Directional marks and overrides can make a name read backwards; zero-width joiners carry meaning in several scripts.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SEPARATORS = re.compile(r'[/\\|:*?"<>]+')
+_BLANKS = re.compile(" {2,}")
 _EXTENSION = re.compile(r"\.(?:[a-z0-9]{2,5}|[A-Z0-9]{2,5})")
 _EXTENSION_OF = {
     "video/mp4": ".mp4",
@@ -191,10 +194,17 @@ def _fill(template: str, fields: dict[str, object], created_at: datetime | None)
     for literal, field, spec, _ in _parsed(template):
         pieces.append(literal)
         if field == "created":
-            pieces.append(created_at.strftime(spec or "%Y-%m-%d") if created_at else UNDATED)
+            pieces.append(_date(created_at, spec or "%Y-%m-%d") if created_at else UNDATED)
         elif field is not None:
             pieces.append(format(fields[field], ""))
     return "".join(pieces)
+
+
+def _date(moment: datetime, spec: str) -> str:
+    """As strftime has it, which a folder of the year and one of the month need not be asked of for each file."""
+    if spec == "%Y" and moment.year >= _FOUR_DIGITS:
+        return str(moment.year)
+    return f"{moment.month:02}" if spec == "%m" else moment.strftime(spec)
 
 
 def _clean(text: str) -> str:
@@ -203,8 +213,7 @@ def _clean(text: str) -> str:
         text = "".join(" " if c.isspace() else c for c in text)
         text = _BIDI.sub("", unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8")))
         text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Cn", "Co"))
-    text = re.sub(r'[/\\|:*?"<>]+', "_", text)
-    return re.sub(r" {2,}", " ", text).strip(" ")
+    return _BLANKS.sub(" ", _SEPARATORS.sub("_", text)).strip(" ")
 
 
 def id_in_name(job_id: str, variant: int) -> str:
