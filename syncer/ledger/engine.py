@@ -213,7 +213,9 @@ def _set_up(connection: sqlite3.Connection, journal: str, *, read_only: bool) ->
 def _begin(connection: sa.Connection) -> None:
     # A write that began as a read cannot wait for another writer; it fails. So writes say so from the start.
     reads = connection.get_execution_options().get("syncer_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    begun = connection.connection.driver_connection
+    assert isinstance(begun, sqlite3.Connection)  # noqa: S101 - for the type checker
+    begun.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 @contextmanager
