@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 
 from syncer.core.events import (
+    BytesArrived,
     EntryFollowed,
     EntryLost,
     EntryMalformed,
     Event,
     FetchFailed,
     FetchRestarted,
+    FetchStarted,
     FetchYielded,
     FileStored,
     HookFailed,
@@ -22,6 +24,8 @@ from syncer.core.events import (
     Standing,
 )
 from syncer.reporting.units import human_bytes, human_seconds
+
+_FREQUENT = (BytesArrived, FetchStarted, FileStored)  # of every file; all of them routine
 
 STANDING_EVERY = 10.0
 """Seconds between two lines that say how a catch-up stands, at the least."""
@@ -69,6 +73,8 @@ def standing_of(event: Standing) -> str:
 
 def line_of(event: Event, *, every_file: bool) -> str | None:
     """An event in words; None where it is not worth a line."""
+    if isinstance(event, _FREQUENT):
+        return _routine(event) if every_file else None
     routine = _routine(event) if every_file else None
     return routine or _trouble_with_listing(event) or _trouble_with_file(event) or _about_the_rest(event)
 

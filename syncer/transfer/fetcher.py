@@ -6,9 +6,8 @@ import logging
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
@@ -104,17 +103,17 @@ class HttpFetcher:
         if pool is not None:
             pool.shutdown(wait=False)
 
-    @asynccontextmanager
-    async def open(self, link: Link, ask: Ask) -> AsyncIterator[HttpExchange]:
+    def open(self, link: Link, ask: Ask) -> "_Opening":
         """Ask for bytes. Raises Interrupted where no answer came, NotTheFile for a link or redirect not to be used."""
+        return _Opening(self, link, ask)
+
+    async def ask(self, link: Link, ask: Ask) -> tuple[HttpExchange, Reply]:
+        """As `open`; the reply is to be closed."""
         assert self._pool is not None, "used outside `async with`"  # noqa: S101
         limit = self._total_timeout
         end = None if limit is None else End(limit, time.monotonic() + limit)
         reply, answer = await self._follow(link, ask)
-        try:
-            yield HttpExchange(answer, reply, self._explain, (self._throttle, end), self._pool)
-        finally:
-            await reply.close()
+        return HttpExchange(answer, reply, self._explain, (self._throttle, end), self._pool), reply
 
     async def probe(self, link: Link) -> Answer:
         """The head of the answer to `core.resume.PROBE`; whoever ignores ranges is hung up on before its body."""
@@ -229,6 +228,25 @@ class HttpFetcher:
             max_connections=self._connections, max_keepalive_connections=self._connections, keepalive_expiry=30.0
         )
         return httpx.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits)
+
+
+class _Opening:
+    """An exchange for as long as its context lasts: by hand, since each file has one."""
+
+    def __init__(self, fetcher: HttpFetcher, link: Link, ask: Ask) -> None:
+        self._asked = (fetcher, link, ask)
+        self._reply: Reply | None = None
+
+    async def __aenter__(self) -> HttpExchange:
+        fetcher, link, ask = self._asked
+        exchange, self._reply = await fetcher.ask(link, ask)
+        return exchange
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._reply is not None  # noqa: S101 - for the type checker
+        await self._reply.close()
 
 
 def _more(ask: Ask) -> dict[bytes, bytes]:

@@ -11,11 +11,13 @@ from syncer.core.retry import parse_retry_after
 
 _RANGE = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]{1,19}")
 _EXPIRED = re.compile(rb"expired", re.IGNORECASE)
 _EXPIRED_WITHIN = 1024  # bytes of an error body
 _MD5_BYTES = 16
 _MD5_TAG = re.compile(r'"([0-9a-f]{32})"')
 _CRC32C_BYTES = 4
+_GOOGLE = frozenset({"x-goog-hash", "x-goog-stored-content-length"})
 
 
 def read_head(
@@ -27,7 +29,7 @@ def read_head(
     What cannot be read is None, as if it had not been sent: core.resume decides what may be missing.
     """
     headers = _collect(raw)
-    chunked = any("chunked" in value.lower() for value in headers.get("transfer-encoding", ()))
+    chunked = "transfer-encoding" in headers and any("chunked" in v.lower() for v in headers["transfer-encoding"])
     md5, crc32c, stored_length = _stored(headers)
     return Answer(
         status=status,
@@ -92,7 +94,7 @@ def _only(headers: dict[str, list[str]], name: str) -> str | None:
 
 
 def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and re.fullmatch(r"[0-9]{1,19}", value) else None
+    return int(value) if value is not None and _DIGITS.fullmatch(value) else None
 
 
 def _media_type(value: str | None) -> str | None:
@@ -137,7 +139,7 @@ def _stored(headers: dict[str, list[str]]) -> tuple[str | None, str | None, int 
     Of an object that is held compressed and unpacked on its way out they say nothing about the bytes sent:
     https://cloud.google.com/storage/docs/transcoding.
     """
-    if not any(name.startswith("x-goog-") for name in headers):
+    if _GOOGLE.isdisjoint(headers):
         return None, None, None
     if (_only(headers, "x-goog-stored-content-encoding") or "identity").lower() != "identity":
         return None, None, None
@@ -150,8 +152,10 @@ def _stored(headers: dict[str, list[str]]) -> tuple[str | None, str | None, int 
 
 
 def _from_base64(value: str | None, length: int) -> str | None:
+    if value is None:
+        return None
     try:
-        decoded = base64.b64decode(value or "", validate=True)
+        decoded = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return None
     return decoded.hex() if len(decoded) == length else None

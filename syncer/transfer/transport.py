@@ -99,7 +99,7 @@ class ThreadTransport(httpx.AsyncBaseTransport):
             # A server may refuse before it has read all, and say so: what it said is looked for in any case.
             with contextlib.suppress(httpx.WriteError):
                 await wire.send(request, timeouts.get("write"))
-            head = None
+            head = dialogue.feed(await wire.answer(_HEAD, silence))
             while head is None:
                 head = dialogue.feed(await wire.receive(_HEAD, silence))
         except BaseException:

@@ -48,6 +48,13 @@ class Wire:
             except OSError as error:
                 raise httpx.ReadError(str(error)) from error
 
+    async def answer(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
+        """As `receive`, right after a request was sent: an answer is still to come, so it is waited for first."""
+        # What TLS has read and not given out yet would be waited for in vain.
+        if not isinstance(self._sock, ssl.SSLSocket) and not await ready(self._sock, writing=False, timeout=timeout):
+            raise httpx.ReadTimeout("")
+        return await self.receive(most, timeout)
+
     def lend(self) -> None:
         """The thread's first word: `receive_into` may be called until `take_back`."""
         self._sock.settimeout(TICK)
