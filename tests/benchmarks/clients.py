@@ -25,6 +25,7 @@ class Job:
     api: str  # base URL
     workers: int
     folder: Path  # its own, empty
+    python: Path  # of an environment that holds the product alone
 
     @property
     def dest(self) -> Path:
@@ -72,7 +73,7 @@ def command(client: Client, job: Job) -> list[str]:
 def syncer(job: Job) -> list[str]:
     """The program's own command line, with everything on."""
     return [
-        *(sys.executable, "-m", "syncer", "run", str(job.dest), "--ledger", str(job.folder / "ledger.db")),
+        *(str(job.python), "-m", "syncer", "run", str(job.dest), "--ledger", str(job.folder / "ledger.db")),
         *("--base-url", job.api, "--workers", str(job.workers), "--progress", "--ca-bundle", str(job.storage.ca)),
     ]
 
@@ -106,7 +107,7 @@ def _aria2c(job: Job) -> list[str]:
 def _plain(job: Job) -> list[str]:
     listed = _written(job, "\n".join(f"{url} {path}" for url, path in job.urls()))
     script = str(ROOT / "tests" / "benchmarks" / "plain.py")
-    return [sys.executable, script, listed, str(job.dest), str(job.workers), str(job.storage.ca)]
+    return [str(job.python), script, listed, str(job.dest), str(job.workers), str(job.storage.ca)]
 
 
 def _written(job: Job, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs one program and says what it cost: the clock, the processor, and the most memory any of its processes had."""
+"""Runs one program and says what it cost: the clock, the processor, and the most memory one of its processes had."""
 
 import os
 import platform
@@ -8,6 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+CALM = 1.0
+"""Seconds between whatever was before and a run, on top of a sync: pages and blocks are given back afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ def run(words: list[str], folder: Path, environ: dict[str, str], settle: Path | 
     Raises SystemExit with the end of what it said where it fails.
     """
     settle_disk(folder)
+    time.sleep(CALM)
     log = folder / "said"
     with log.open("wb") as said:
         start = time.monotonic()

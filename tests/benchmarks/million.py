@@ -7,14 +7,13 @@ behind it the ledger is told that their files are stored.
 import json
 import random
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks import corpus, measure, servers, suite
+from tests.benchmarks import corpus, installed, measure, servers, suite
 from tests.benchmarks.measure import Cost
 
 SHARED = 2000
@@ -38,7 +37,7 @@ def measure_million(count: int, temp: Path | None, tell: Callable[[str], None]) 
         folder = Path(name)
         (folder / "home").mkdir()
         (folder / "dest").mkdir()
-        suite.warm_up(folder / "home")
+        installed.install(folder / "venv")
         for file in ("list", "signed anew"):
             tell(f"making a list of {count:,} jobs")
             _make_list(folder / file, count)
@@ -47,7 +46,7 @@ def measure_million(count: int, temp: Path | None, tell: Callable[[str], None]) 
                 ("first listing", [*_run(folder, api), "--since", "2026-11-20"], "60 s of CPU, 200 MB"),
                 ("a pass with nothing new", _run(folder, api), "30 s of CPU"),
                 ("the same, every link signed anew", _run(folder, anew), ""),
-                ("syncer status", [sys.executable, "-m", "syncer", "status", *_ledger(folder)], "1 s"),
+                ("syncer status", [*_syncer(folder), "status", *_ledger(folder)], "1 s"),
             ]
             done = []
             for title, words, goal in steps:
@@ -89,12 +88,16 @@ def _make_list(path: Path, count: int) -> None:
             out.write(corpus.entry(number, link))
 
 
+def _syncer(folder: Path) -> tuple[str, str, str]:
+    return str(installed.python_of(folder / "venv")), "-m", "syncer"
+
+
 def _ledger(folder: Path) -> tuple[str, str]:
     return "--ledger", str(folder / "ledger.db")
 
 
 def _run(folder: Path, api: str) -> list[str]:
-    words = [sys.executable, "-m", "syncer", "run", str(folder / "dest"), *_ledger(folder), "--base-url", api]
+    words = [*_syncer(folder), "run", str(folder / "dest"), *_ledger(folder), "--base-url", api]
     return [*words, "--progress", "--report", str(folder / "report.json")]
 
 

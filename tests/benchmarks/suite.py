@@ -3,18 +3,20 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tests.benchmarks import clients, corpus, measure, servers
+from tests.benchmarks import clients, corpus, installed, measure, servers
 from tests.benchmarks.clients import CLIENTS, Client, Job
 from tests.benchmarks.corpus import Corpus
 from tests.benchmarks.measure import Cost
+
+MANY = 1000
+"""Files of a run, from which on they stay until the end: to find a new inode ext4 passes over all that were deleted in
+the last minutes (`recently_deleted` in fs/ext4/ialloc.c), so deleting them would be a burden on whoever comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,15 @@ def measure_all(wish: Wish, tell: Callable[[str], None]) -> tuple[str, list[Seri
     for client in [client for client in chosen if not clients.is_there(client)]:
         tell(f"{client.name} is not installed and is left out")
         chosen.remove(client)
-    measure.room_for(parent, sum(c.bytes for c in wish.corpora) + max(c.bytes for c in wish.corpora) + 2**30)
+    runs = sum(min(wish.rounds, wish.slow_rounds) if client.slow else wish.rounds for client in chosen)
+    kept = sum(runs * c.bytes for c in wish.corpora if c.count >= MANY)
+    measure.room_for(parent, sum(c.bytes for c in wish.corpora) + max(c.bytes for c in wish.corpora) + kept + 2**30)
     with tempfile.TemporaryDirectory(prefix="syncer-bench-", dir=parent) as folder:
         root = Path(folder) / "www"
         for one in wish.corpora:
             tell(f"making {one.title}")
             corpus.make_files(one, root)
-        warm_up(Path(folder) / "home")
+        installed.install(Path(folder) / "venv")
         with servers.nginx(root, Path(folder) / "nginx") as storage:
             found = [
                 _series(wish, chosen, (one, scheme), storage, Path(folder), tell)
@@ -81,7 +85,8 @@ def _series(
             for client in chosen:
                 if client.slow and (number >= wish.slow_rounds or scheme == "https"):
                     continue
-                job = Job(one, scheme, storage, api, wish.workers, folder / "run")
+                run, python = Path(tempfile.mkdtemp(prefix="run-", dir=folder)), installed.python_of(folder / "venv")
+                job = Job(one, scheme, storage, api, wish.workers, run, python)
                 cost, hashing = _one_run(client, job)
                 series.costs[client.name].append(cost)
                 series.hashing += [hashing] if hashing else []
@@ -91,7 +96,6 @@ def _series(
 
 def _one_run(client: Client, job: Job) -> tuple[Cost, Cost | None]:
     """The cost of one run, proven to have brought everything; and of hashing it, measured once a round."""
-    job.folder.mkdir()
     try:
         words = clients.command(client, job)
         cost = measure.run(words, job.folder, environ(job.folder), job.dest)
@@ -99,21 +103,16 @@ def _one_run(client: Client, job: Job) -> tuple[Cost, Cost | None]:
             raise SystemExit(f"{client.name} ended well and did not bring every file")
         return cost, measure.sha256sum(job.dest) if client.name == clients.RCLONE else None
     finally:
-        shutil.rmtree(job.folder)
+        if job.corpus.count < MANY:
+            shutil.rmtree(job.folder)
 
 
 def environ(home: Path, **more: str) -> dict[str, str]:
-    """What programs find set: nothing of this user's, and a place for Python to keep what it compiled."""
+    """What programs find set: nothing of this user's."""
     dropped = ("SYNCER_", "VIDEO", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "PYTHONPATH": str(servers.ROOT)}
-    return {**kept, **own, "PYTHONPYCACHEPREFIX": str(home.parent / "pyc"), "VIDEO_DB_API_KEY": "sk-benchmark", **more}
-
-
-def warm_up(home: Path) -> None:
-    """Have Python compile what the programs are made of: that happens once in an installation's life."""
-    words = [sys.executable, "-c", "import syncer.bootstrap, syncer.cli.run, syncer.reporting.progress, httpx, tqdm"]
-    subprocess.run(words, env=environ(home), check=True)
+    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "VIDEO_DB_API_KEY": "sk-benchmark"}
+    return {**kept, **own, **more}
 
 
 def _gist(cost: Cost) -> str:

@@ -17,7 +17,7 @@ _PROVES = {client.name for client in clients.CLIENTS if client.proves}
 
 def markdown(machine: str, found: list[Series]) -> str:
     """The tables of the corpora."""
-    parts = [f"Measured on {machine} Medians; memory is the highest.", ""]
+    parts = [f"Measured on {machine} Medians; memory is the highest, of the largest process.", ""]
     for series in found:
         parts += [*_figures(series), ""]
     parts += _ratios(found)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import clients, corpus, measure, servers, suite
+from tests.benchmarks import clients, corpus, installed, measure, servers, suite
 from tests.benchmarks.clients import Job
 from tests.benchmarks.corpus import MIB, Corpus
 from tests.benchmarks.measure import Cost
@@ -27,13 +27,15 @@ def measure_thin(rounds: int, temp: Path | None, tell: Callable[[str], None]) ->
     with tempfile.TemporaryDirectory(prefix="syncer-bench-", dir=parent) as name:
         folder = Path(name)
         corpus.make_files(FILE, folder / "www")
-        suite.warm_up(folder / "home")
+        installed.install(folder / "venv")
         with servers.nginx(folder / "www", folder / "nginx", limit=f"limit_rate {RATE};") as storage:
             corpus.make_list(folder / "list", [f"{storage.base('http')}/{path}" for path in FILE.paths()])
             with servers.api(folder / "list") as api:
                 for number in range(rounds):
                     for client in names:
-                        costs[client].append(_one_run(client, Job(FILE, "http", storage, api, 4, folder / "run")))
+                        python = installed.python_of(folder / "venv")
+                        job = Job(FILE, "http", storage, api, 4, folder / "run", python)
+                        costs[client].append(_one_run(client, job))
                         tell(f"{FILE.title} {number + 1}/{rounds} {client}: {costs[client][-1].durable:.2f} s")
     return costs
 
