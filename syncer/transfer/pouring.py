@@ -1,4 +1,4 @@
-"""A body's way from the socket to its sink, in a thread: one buffer, and all that costs time lets other threads run."""
+"""A body's way from the socket to its sink, in a thread: no copy between, and all that costs time lets others run."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import httpx
 
 from syncer.core.ports import Sink
+from syncer.transfer.buffers import BUFFER, Buffers
 from syncer.transfer.throttle import Throttle
 from syncer.transfer.wire import Wire
 from syncer.transfer.wire_head import Framing
-
-BUFFER = 1024 * 1024
-"""Bytes of a thread's buffer: the most that a sink gets at once. Larger ones fall out of the processor's cache."""
 
 ENOUGH = BUFFER // 2
 """Bytes that are handed over without waiting for more."""
@@ -28,8 +26,6 @@ OFTEN = 0.25
 """Seconds between two tellings of one file's progress."""
 
 _PIECE = 64 * 1024  # bytes read at once where framing stands between them
-
-_of_this_thread = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,7 @@ class Line:
     framing: Framing
     rest: bytes  # what came in behind the head
     read_timeout: float | None  # seconds without a byte
+    buffers: Buffers
     throttle: Throttle | None
     end: End | None = None
     trouble: httpx.ReadError | None = None  # what the wire said behind the last byte
@@ -77,8 +74,8 @@ class Pouring:
         self._progress = progress
         self._loop = asyncio.get_running_loop()
         self._halted = threading.Event()
-        self._view = memoryview(b"")
-        self._filled = 0  # bytes of the buffer that the sink does not have yet
+        self._buffer: memoryview | None = None  # only while there is something for it
+        self._filled = 0  # bytes of it that the sink does not have yet
         self._filling_since = 0.0
         self._silence = 0.0
         self._told_at = 0.0
@@ -110,39 +107,39 @@ class Pouring:
 
     def run(self) -> None:
         """Blocking, until the body's end or a halt."""
-        self._view = _buffer()
-        self._told_at = self._filling_since = time.monotonic()
+        self._told_at = time.monotonic()
+        try:
+            self._run()
+        finally:
+            self._lay_down()
+
+    def _run(self) -> None:
         try:
             if self._line.rest:
                 self._sort_out(self._line.rest)
                 self._pay(self._filled)
-            if not self._framing.ended:  # else a small file came along with its head
-                self._move()
+            while not (self._framing.ended or self._halted.is_set()):
+                if self._fill():
+                    is_due = self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH
+                else:
+                    is_due = not self._wait()
+                if is_due:
+                    self._hand_over()
         except httpx.HTTPError:
             self._hand_over()
             raise
         self._hand_over()
 
-    def _move(self) -> None:
-        self._wire.lend()
-        try:
-            while not (self._framing.ended or self._halted.is_set()):
-                if not self._fill() or self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH:
-                    self._hand_over()
-        finally:
-            self._wire.take_back()
-
     def _fill(self) -> bool:
-        """Bytes from the wire into the buffer; False where none came for a TICK."""
-        if not self._filled:
-            self._filling_since = time.monotonic()
+        """Bytes from the wire into the buffer; False where there are none now."""
         room = self._framing.room
         most = self._granted(min(BUFFER - self._filled, _PIECE if room is None else room))
-        view = self._view[self._filled : self._filled + most]
+        view = self._place()[:most]
         count = self._receive(view)
         self._give_back(most - (count or 0))
         if count is None:
             return False
+        self._silence = 0.0
         if count == 0:
             self._framing.eof()
         elif room is None:
@@ -153,23 +150,39 @@ class Pouring:
         return True
 
     def _receive(self, view: memoryview) -> int | None:
-        """Raises httpx.ReadTimeout once the wire was silent for too long."""
         if self._halted.is_set():
             return None
         if self._line.trouble is not None:
             raise self._line.trouble
         if self._line.end is not None:
             self._line.end.check()
+        return self._wire.receive_into(view)
+
+    def _wait(self) -> bool:
+        """False where no bytes came for a TICK. Raises httpx.ReadTimeout once the wire was silent for too long."""
+        if not self._filled:
+            self._lay_down()
         began = time.monotonic()
-        count = self._wire.receive_into(view)
-        if count is not None:
-            self._silence = 0.0
-            return count
+        is_ready = self._wire.wait()
         self._silence += time.monotonic() - began
         patience = self._line.read_timeout
         if patience is not None and self._silence >= patience:
             raise httpx.ReadTimeout("")
-        return None
+        return is_ready
+
+    def _place(self) -> memoryview:
+        """Where the next bytes belong."""
+        if self._buffer is None:
+            self._buffer = self._line.buffers.take()
+        if not self._filled:
+            self._filling_since = time.monotonic()
+        return self._buffer[self._filled :]
+
+    def _lay_down(self) -> None:
+        """Let others have the buffer: a connection that waits needs none."""
+        buffer, self._buffer, self._filled = self._buffer, None, 0
+        if buffer is not None:
+            self._line.buffers.give_back(buffer)
 
     def _granted(self, most: int) -> int:
         """How many bytes may be read now; waits for the leave, or a halt."""
@@ -192,16 +205,16 @@ class Pouring:
     def _sort_out(self, data: bytes) -> None:
         """Keep what of `data` is the body. There is room: a buffer that is half full is handed over first."""
         for piece in self._framing.take(data):
-            self._view[self._filled : self._filled + len(piece)] = piece
+            self._place()[: len(piece)] = piece
             self._filled += len(piece)
 
     def _hand_over(self) -> None:
         """What is in the buffer to the sink; nothing any more after a halt."""
-        if not self._filled or self._halted.is_set():
+        if self._buffer is None or not self._filled or self._halted.is_set():
             return
-        self._sink.write(self._view[: self._filled])
+        self._sink.write(self._buffer[: self._filled])
         self._written += self._filled
-        self._filled = 0
+        self._lay_down()
         now = time.monotonic()
         if now - self._told_at >= OFTEN:
             self._told_at = now
@@ -232,11 +245,3 @@ async def _seen_out(flight: asyncio.Future[None]) -> None:
             await asyncio.wait([flight])
     if not flight.cancelled():
         flight.exception()  # heard: whoever cancelled has a graver reason
-
-
-def _buffer() -> memoryview:
-    """This thread's buffer, the same one each time."""
-    view: memoryview | None = getattr(_of_this_thread, "view", None)
-    if view is None:
-        view = _of_this_thread.view = memoryview(bytearray(BUFFER))
-    return view

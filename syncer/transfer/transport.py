@@ -9,6 +9,7 @@ from typing import Protocol
 import httpx
 
 from syncer.core.ports import Sink
+from syncer.transfer.buffers import Buffers
 from syncer.transfer.dial import Origin, dial
 from syncer.transfer.pool import Pool
 from syncer.transfer.pouring import End, Line, Pouring
@@ -54,6 +55,7 @@ class ThreadTransport(httpx.AsyncBaseTransport):
     def __init__(self, tls: ssl.SSLContext, connections: int) -> None:
         """`connections` is the most at once, those kept alive included."""
         self._pool = Pool(connections, lambda origin, timeout: dial(origin, tls, timeout))
+        self._buffers = Buffers()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As `ask`, for any user of httpx."""
@@ -113,7 +115,7 @@ class ThreadTransport(httpx.AsyncBaseTransport):
                 wire.close()
             self._pool.leave()
 
-        return head, Body(wire, head, silence, release)
+        return head, Body(wire, head, silence, self._buffers, release)
 
     async def aclose(self) -> None:
         """Close what is idle; the others close as their answers do."""
@@ -123,13 +125,21 @@ class ThreadTransport(httpx.AsyncBaseTransport):
 class Body(httpx.AsyncByteStream):
     """An answer's body: read piece by piece as httpx does, or poured; once, and then closed."""
 
-    def __init__(self, wire: Wire, head: Head, read_timeout: float | None, release: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        head: Head,
+        read_timeout: float | None,
+        buffers: Buffers,
+        release: Callable[[bool], None],
+    ) -> None:
         """`release` is called once, with whether the connection is fit for another request."""
         self._wire = wire
         self._framing = head.framing
         self._keeps = head.keeps
         self._rest = head.rest
         self._read_timeout = read_timeout
+        self._buffers = buffers
         self._trouble: httpx.ReadError | None = None  # met by `take`, and not told yet
         self._release: Callable[[bool], None] | None = release
 
@@ -178,7 +188,7 @@ class Body(httpx.AsyncByteStream):
         end: End | None = None,
     ) -> int:
         rest, self._rest = self._rest, b""
-        line = Line(self._wire, self._framing, rest, self._read_timeout, throttle, end, self._trouble)
+        line = Line(self._wire, self._framing, rest, self._read_timeout, self._buffers, throttle, end, self._trouble)
         pouring = Pouring(line, sink, progress)
         return await pouring.carry(threads)
 

@@ -17,13 +17,14 @@ _WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWr
 class Wire:
     """A connected socket, its TLS handshake done. Raises httpx's errors, like any transport of httpx.
 
-    `send` and `receive` belong to the event loop's thread, `receive_into` to any other; whoever lets one thread go on
-    waits for the other to be done. `hang_up` may be called at any time: a blocked `receive_into` returns at once.
+    `send` and `receive` belong to the event loop's thread, `receive_into` and `wait` to any other; whoever lets one
+    thread go on waits for the other to be done. `hang_up` may be called at any time: a blocked `wait` returns at once.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         """`sock` must be connected, and of the non-blocking kind."""
         self._sock = sock
+        self._is_to_write = False  # what TLS has to do before a thread can read on
 
     async def send(self, data: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - of each silence, not of the call
         """Raises httpx.WriteTimeout after so many seconds in which nothing could be sent, httpx.WriteError."""
@@ -55,27 +56,21 @@ class Wire:
             raise httpx.ReadTimeout("")
         return await self.receive(most, timeout)
 
-    def lend(self) -> None:
-        """The thread's first word: `receive_into` may be called until `take_back`."""
-        self._sock.settimeout(TICK)
-
-    def take_back(self) -> None:
-        """The thread's last word: the event loop may go on."""
-        with suppress(OSError):
-            self._sock.settimeout(0)
-
     def receive_into(self, view: memoryview) -> int | None:
-        """Blocking: the bytes put into `view`, 0 at the connection's end, None after a TICK without any."""
+        """The bytes put into `view`, 0 at the connection's end, None where there are none now: then `wait`."""
         try:
             return self._sock.recv_into(view)
-        except _WAITS:
+        except _WAITS as wait:
+            self._is_to_write = _writes(wait, otherwise=False)
             return None
-        except TimeoutError as error:
-            if error.errno is None:  # our own patience; with a number it is the kernel's, and the connection is gone
-                return None
-            raise httpx.ReadError(str(error)) from error
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
+
+    def wait(self) -> bool:
+        """Blocking: whether there may be something to `receive_into` now; False after a TICK in which there was not."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLOUT if self._is_to_write else select.POLLIN)
+        return bool(poll.poll(1000 * TICK))
 
     def is_stale(self) -> bool:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
