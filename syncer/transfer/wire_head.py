@@ -83,7 +83,8 @@ class Dialogue:
 
     def __init__(self) -> None:
         self._seam = b""  # the end of what h11 has of an unfinished head
-        self.heard = False  # whether any byte of an answer came
+        self._begun = False  # whether there was anything to read
+        self.heard = False  # whether any byte of an answer came; empty lines before it are none
 
     @cached_property
     def _h11(self) -> h11.Connection:
@@ -102,10 +103,10 @@ class Dialogue:
             if self.heard:
                 self._next(b"")
             raise httpx.RemoteProtocolError("the connection ended without an answer")
-        if not self.heard and (head := _ordinary(data)) is not None:
-            self.heard = True
+        if not self._begun and (head := _ordinary(data)) is not None:
+            self._begun = self.heard = True
             return head
-        self.heard = True
+        self._begun, self.heard = True, self.heard or bool(data.strip(b"\r\n"))
         while data:
             end = self._end_of_head(data)
             fed, rest = (data, b"") if end is None else (data[:end], data[end:])

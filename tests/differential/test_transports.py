@@ -27,6 +27,7 @@ CHUNKED = (
 )
 CLOSED = b"HTTP/1.0 200 OK\r\nx-goog-stored-content-length: 5\r\n\r\nhello"
 REFUSED = b"HTTP/1.1 400 Bad\r\nContent-Length: 19\r\nRetry-After: x\r\n\r\n<Code>Expired</Code>"
+NOWHERE = b"HTTP/1.1 302 Found\r\nContent-Length: 8\r\n\r\n12345678"
 KINDS = {"plain": PLAIN, "chunked": CHUNKED, "closed": CLOSED, "refused": REFUSED}
 
 
@@ -80,6 +81,14 @@ def test_split_at_every_byte(loop, pair, data):
 def test_what_comes_behind_a_body_is_never_taken_for_the_next_answer(loop, pair, data, surplus, then):
     ours = alike(loop, pair, Reply.of(data + surplus, then=then), Reply.of(GOOD))
     assert (ours[1].content, ours[1].error) == (b"the other", "")
+
+
+@pytest.mark.parametrize("data", [PLAIN, REFUSED, NOWHERE], ids=["plain", "refused", "nowhere"])
+def test_an_empty_line_that_comes_late_on_a_connection_that_ends_is_no_answer(loop, pair, data):
+    """By then the connection is kept, and asked again: whoever says no more than that has not answered."""
+    for _ in range(5):
+        ours = alike(loop, pair, Reply.of(data + b"\r\n", len(data)), Reply.of(GOOD))
+        assert (ours[1].content, ours[1].error) == (b"the other", "")
 
 
 @pytest.mark.parametrize("end", range(0, len(PLAIN), 7))

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import threading
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from helpers.raw import RawServer, Reply
 from syncer.transfer import dial as dial_module
 from syncer.transfer.dial import Origin, dial, in_turn
 from syncer.transfer.transport import BODY, ThreadTransport
+from syncer.transfer.wire_head import Dialogue
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n"
@@ -197,3 +199,11 @@ async def test_a_handshake_that_never_comes_has_an_end():
         origin = Origin.of(httpx.URL(f"https://127.0.0.1:{silent.getsockname()[1]}"))
         with pytest.raises(httpx.ConnectTimeout):
             await dial(origin, ssl.create_default_context(), 0.1)
+
+
+@pytest.mark.parametrize(("said", "is_answer"), [(b"\r\n", False), (b"\n\r\n", False), (b"\r\nH", True), (b"H", True)])
+def test_an_empty_line_is_not_the_beginning_of_an_answer(said, is_answer):
+    dialogue = Dialogue()
+    with suppress(httpx.RemoteProtocolError):
+        dialogue.feed(said)
+    assert dialogue.heard == is_answer
