@@ -234,8 +234,13 @@ class Destination(Protocol):
         """
         ...
 
-    async def open_partial(self, job_id: str) -> Partial:
-        """The job's partial, opened or made. No one else may hold it."""
+    async def look(self, jobs: Sequence[tuple[str, str]]) -> Sequence[bool]:
+        """For each job's id and a path: whether the job has no partial, and nothing lies at the path."""
+        ...
+
+    async def open_partial(self, job_id: str, *, is_new: bool = False) -> Partial:
+        """The job's partial; one that `is_new`, since `look` found none, is there once it is begun. No one else may
+        hold it."""
         ...
 
     async def size_of(self, path: str) -> int | None:

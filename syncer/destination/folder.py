@@ -117,7 +117,10 @@ class FolderDestination:
         with self._site.one_go():
             return await work(*args)
 
-    async def open_partial(self, job_id: str) -> FolderPartial:
+    async def look(self, jobs: Sequence[tuple[str, str]]) -> list[bool]:
+        return await self._hands.do(self._look, [(name_of(job_id), path) for job_id, path in jobs])
+
+    async def open_partial(self, job_id: str, *, is_new: bool = False) -> FolderPartial:
         if job_id in self._held:
             raise AssertionError("a partial is opened twice at once")
         self._held.add(job_id)
@@ -129,6 +132,8 @@ class FolderDestination:
             self._mode,
             release=lambda: self._held.discard(job_id),
         )
+        if is_new and not self._shelf.knows(name_of(job_id)):
+            return partial
         try:
             await partial.open()
         except BaseException:
@@ -176,6 +181,10 @@ class FolderDestination:
             self._manifest.close()
         finally:
             self._site.rest()
+
+    def _look(self, jobs: list[tuple[str, str]]) -> list[bool]:
+        with self._site.opened() as here:
+            return [not self._shelf.may_hold(name, here) and _is_free(path, here.root) for name, path in jobs]
 
     def _size_of(self, path: str) -> int | None:
         split(path)
@@ -235,6 +244,11 @@ class Reading:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def _is_free(path: str, root: int) -> bool:
+    split(path)
+    return size_at(path, root) is None
 
 
 def _umask() -> int:

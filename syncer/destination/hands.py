@@ -24,14 +24,17 @@ class Job(NamedTuple):
     goes: bool
 
 
-FEW = 4
+FEW = 1
 """Threads where the file system is quick: more of them trip over the interpreter's lock at every system call."""
 
-PATIENCE = 0.01
+PATIENCE = 0.05
 """Seconds that a job may wait before one more thread is put to work: then the file system is what it waits for."""
 
 CALM = 100
 """Times in a row that all went quickly before a thread too many goes: to start one costs as much as some jobs."""
+
+STRETCH = 0.02
+"""Seconds that those which go side by side may take: then each goes in a thread of its own."""
 
 MOST = 16
 """Jobs that one thread goes through side by side."""
@@ -192,7 +195,7 @@ class Hands:
     def _company(self, job: Job) -> list[Job]:
         """Those that wait as well, as many as are done in a moment: where each takes long, each is to have a thread."""
         company: list[Job] = []
-        while job.goes and (len(company) + 2) * self._pace <= PATIENCE and len(company) + 1 < MOST:
+        while job.goes and (len(company) + 2) * self._pace <= STRETCH and len(company) + 1 < MOST:
             try:
                 more = self._jobs.get_nowait()
             except Empty:

@@ -42,6 +42,10 @@ class Shelf:
                 self._names = set(os.listdir(folder_of(self._site, here)))
             return name in self._names
 
+    def knows(self, name: str) -> bool:
+        """Whether there is one of this name that was found or made."""
+        return self._names is not None and name in self._names
+
     def made(self, name: str) -> None:
         if self._names is not None:
             self._names.add(name)

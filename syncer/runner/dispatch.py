@@ -126,6 +126,7 @@ class Dispatcher:
             sleeper = self._silence()
             await asyncio.gather(loading, *sleeper, return_exceptions=True)
             await self._wind_up()
+            await self._worker.close()
 
     # --- what there is ---
 
@@ -159,7 +160,7 @@ class Dispatcher:
         self._pace.line = self._lanes.line
         running = len(self._running)
         slots = min(self._rules.workers, running + self._room(running))
-        self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=slots)
+        self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=2 * slots)
         return self._last
 
     async def _carry_out(self, decision: Decision) -> None:
@@ -168,9 +169,10 @@ class Dispatcher:
                 self._yielding.add(claim.entry.id)
                 task.cancel()
         wanted = [job_id for job_id in decision.start if job_id not in self._claims]
-        if wanted:
-            # Those that come next go along: one commit for many files.
-            await self._claim([*wanted, *(job_id for job_id in decision.ahead if job_id not in self._claims)])
+        ahead = [job_id for job_id in decision.ahead if job_id not in self._claims]
+        if wanted or len(ahead) >= self._rules.workers:
+            # Those that come next go along: one commit for many files, and a look ahead into the destination for them.
+            await self._claim([*wanted, *ahead])
         for job_id in decision.start:
             if job_id not in self._claims:
                 self._not_ours.add(job_id)
@@ -189,6 +191,7 @@ class Dispatcher:
         now = self._parts.clock.now()
         claims = await self._parts.ledger.claim(ids, now, now + self._rules.lease)
         self._claims |= {claim.entry.id: claim for claim in claims}
+        self._worker.look_ahead(claims)
 
     # --- what came of it ---
 

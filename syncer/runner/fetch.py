@@ -1,7 +1,7 @@
 """One file from its link to its final name: ask, judge, pour, prove, publish."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from syncer.core.model import Claim, Entry, Link, Outcome, Promise, Stored, Stor
 from syncer.core.ports import Exchange, Partial
 from syncer.runner.intake import Intake
 from syncer.runner.lanes import Lanes
+from syncer.runner.lookout import Free, Lookout
 from syncer.runner.offload import offload
 from syncer.runner.parts import Counts, Parts, Rules, label_of
 from syncer.runner.segmented import Means, Segments, SegmentsEnded
@@ -24,18 +25,6 @@ YOUNG = 1.0
 
 MOST_NAMES = 100
 """Names tried for one file before it is given up for this pass: only ill will takes that many."""
-
-
-LATELY = 1.0
-"""Seconds for which a name that was free counts as free."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Free:
-    """A path under which nothing lay at a moment of the monotonic clock."""
-
-    path: str
-    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +95,27 @@ class Fetching:
         self._parts = parts
         self._rules = rules
         self._counts = counts
+        self._lookout = Lookout(parts, rules)
         self._segments = Segments(
             Means(parts.fetcher, parts.clock, lanes, most=rules.segments, least=rules.segment_size)
         )
 
+    def look_ahead(self, claims: Iterable[Claim]) -> None:
+        """These come next: what lies in the destination for them is looked up meanwhile."""
+        self._lookout.look(claims)
+
+    async def close(self) -> None:
+        """Nothing is looked up any more."""
+        await self._lookout.close()
+
     async def fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Outcome:
         destination, opened = self._parts.destination, list[Partial]()
         try:
-            free = await destination.in_one_go(self._open, claim, opened)
+            free = self._lookout.take(claim)
+            if free is None:
+                free = await destination.in_one_go(self._open, claim, opened)
+            else:
+                opened.append(await destination.open_partial(claim.entry.id, is_new=True))
             (partial,) = opened
             gauge.start(partial.held)
             try:
@@ -133,17 +135,17 @@ class Fetching:
             for partial in opened:
                 await partial.close()
 
-    async def _open(self, claim: Claim, opened: list[Partial]) -> "_Free | None":
+    async def _open(self, claim: Claim, opened: list[Partial]) -> Free | None:
         """Open the partial into `opened`, and look whether the name that the file is likely to get is free.
 
         In the destination only. Were it cancelled, what it returned would be lost; what is opened must not be.
         """
         entry, destination = claim.entry, self._parts.destination
         opened.append(await destination.open_partial(entry.id))
-        path = entry.path or self._name(claim, "", 0)
+        path = self._lookout.likely_path(claim)
         if await destination.size_of(path) is not None:
             return None
-        return _Free(path, self._parts.clock.monotonic())
+        return Free(path, self._parts.clock.monotonic())
 
     def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
         """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
@@ -158,7 +160,7 @@ class Fetching:
             return resume.AskAgain(error.message)
 
     async def _fill(
-        self, claim: Claim, link: Link, partial: Partial, gauge: Gauge, free: "_Free | None"
+        self, claim: Claim, link: Link, partial: Partial, gauge: Gauge, free: Free | None
     ) -> "tuple[Promise, str, _Body | None]":
         """Bring the partial to its full length; what was promised of it, and the path reserved for it.
 
@@ -184,7 +186,7 @@ class Fetching:
         partial: Partial,
         reply: tuple[Exchange, resume.Append | resume.FromStart | resume.Complete],
         gauge: Gauge,
-        free: "_Free | None",
+        free: Free | None,
     ) -> "tuple[Promise, str, _Body | None]":
         (exchange, verdict), entry = reply, claim.entry
         promise, gauge.deadline = verdict.promise, link.expires_at
@@ -255,7 +257,7 @@ class Fetching:
         promise: Promise,
         extension: str,
         *,
-        free: "_Free | None" = None,
+        free: Free | None = None,
         after: str | None = None,
         reason: str = "",
     ) -> str:
@@ -268,7 +270,7 @@ class Fetching:
         for path in itertools.chain([entry.path] if entry.path else [], new):
             if path == after:
                 continue
-            seen = free is not None and free.path == path and parts.clock.monotonic() - free.at < LATELY
+            seen = free is not None and free.path == path and self._lookout.is_fresh(free)
             if not seen and await parts.destination.size_of(path) is not None:
                 continue
             if await parts.ledger.reserve(claim, path, promise):

@@ -1,6 +1,7 @@
 """The way of one job: recover, relink where needed, fetch, prove, publish, and say how it ended."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from syncer.core import relinking, resume, retry
@@ -57,6 +58,14 @@ class Worker:
         self._relinker = relinker
         self._prober = prober
         self._fetching = Fetching(parts, rules, counts, lanes)
+
+    def look_ahead(self, claims: Iterable[Claim]) -> None:
+        """These come next."""
+        self._fetching.look_ahead(claims)
+
+    async def close(self) -> None:
+        """No further claims come, and none is worked on."""
+        await self._fetching.close()
 
     async def work(self, claim: Claim) -> Outcome | None:
         """See one claim through and settle it; how it ended, None where the claim ran out meanwhile.

@@ -224,6 +224,33 @@ async def test_many_steps_in_one_go_are_those_steps(destination):
     assert await destination.in_one_go(destination.size_of, "2026/a.mp4") == 4
 
 
+async def test_a_look_ahead_says_what_has_neither_a_partial_nor_a_file(destination):
+    await put(destination, "2026/a.mp4", b"first", "a")
+    await (await filled(destination, "held", b"bytes")).close()
+    jobs = [("a", "2026/a.mp4"), ("b", "2026/b.mp4"), ("held", "2026/c.mp4"), ("c", "2026/a.mp4/c.mp4"), ("d", "2026")]
+    assert list(await destination.look(jobs)) == [False, True, False, False, False]
+    assert list(await destination.look([])) == []
+    with pytest.raises(ValueError, match="inside the destination"):
+        await destination.look([("b", "../b.mp4")])
+    partial = await destination.open_partial("b", is_new=True)
+    with pytest.raises(AssertionError):
+        await destination.open_partial("b", is_new=True)
+    assert (partial.size, partial.held, partial.spans()) == (0, 0, ())
+    await partial.begin(0, frozenset(), 5)
+    partial.write(b"bytes")
+    await partial.finish()
+    await partial.publish("2026/b.mp4", AT)
+    await partial.close()
+    assert await destination.size_of("2026/b.mp4") == 5
+    await (await destination.open_partial("c", is_new=True)).discard()
+    await (await destination.open_partial("d", is_new=True)).close()
+    assert list(await destination.look([("b", "2026/x.mp4"), ("c", "2026/c.mp4")])) == [True, True]
+    await (await filled(destination, "c", b"bytes that came since")).close()
+    partial = await destination.open_partial("c", is_new=True)
+    assert partial.size == 21
+    await partial.close()
+
+
 async def test_nothing_is_replaced(destination):
     await put(destination, "2026/a.mp4", b"first", "one")
     partial = await filled(destination, "two", b"second")
@@ -422,6 +449,7 @@ async def test_what_vanished_is_missed_and_what_came_back_is_there(place, destin
         lambda: partial.publish("a.mp4", None),
         lambda: destination.open_partial("other"),
         lambda: destination.size_of("a.mp4"),
+        lambda: destination.look([("other", "a.mp4")]),
         lambda: destination.digest("a.mp4", frozenset()),
         lambda: destination.enlist("job", None, StoredFile("a.mp4", 5, "0" * 64, None, AT)),
         lambda: destination.sweep(["job"]),

@@ -91,7 +91,12 @@ class FakeDestination:
     async def in_one_go(self, work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
         return await work(*args)
 
-    async def open_partial(self, job_id: str) -> "FakePartial":
+    async def look(self, jobs: Sequence[tuple[str, str]]) -> list[bool]:
+        await asyncio.sleep(0)
+        self.check()
+        return [job_id not in self.disk.partials and self.look_up(path) is None for job_id, path in jobs]
+
+    async def open_partial(self, job_id: str, *, is_new: bool = False) -> "FakePartial":
         await asyncio.sleep(0)
         self.check()
         if job_id in self._held:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from syncer.core.errors import NameTaken
 from syncer.destination import FolderDestination
 from syncer.destination.abreast import Pause, Want, go_abreast
-from syncer.destination.hands import MOST, PATIENCE, Hands
+from syncer.destination.hands import MOST, STRETCH, Hands
 from syncer.runner.clock import SystemClock
 
 TOGETHER = Want(None, None)
@@ -120,7 +120,7 @@ async def groups_of(seconds: float) -> list[int]:
         await hands.together(note, None)
 
     await hands.go(work)
-    while not seconds and hands._pace * MOST > PATIENCE:  # whatever else the machine does
+    while not seconds and hands._pace * MOST > STRETCH:  # whatever else the machine does
         await hands.go(work)
     groups.clear()
     hung = asyncio.create_task(hands.do(hang))
@@ -138,7 +138,7 @@ async def test_where_jobs_are_done_in_no_time_those_that_wait_go_side_by_side():
 
 
 async def test_where_each_takes_long_each_goes_by_itself():
-    assert set(await groups_of(2 * PATIENCE)) == {1}
+    assert set(await groups_of(2 * STRETCH)) == {1}
 
 
 async def test_elsewhere_a_pause_is_none_and_a_call_is_made_at_once():
