@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from syncer.core.errors import StaleClaim
+from syncer.ledger.engine import lasts
 from syncer.ledger.thread import OneThread
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._at_rest = asyncio.Event()  # no write is under way or waiting
         self._at_rest.set()
+        self._lasts = lasts(engine)
         self._connection: sa.Connection | None = None  # the thread's; kept, for to open one costs as much as a write
 
     async def write(self, work: Callable[[sa.Connection], T]) -> T:
@@ -156,6 +158,8 @@ class GroupCommit:
         except BaseException:
             self._hang_up()  # it may be broken, and the next write is to find a good one
             raise
+        if not self._lasts:
+            self._hang_up()  # the pool looks after it
 
     def _hang_up(self) -> None:
         """In the thread."""

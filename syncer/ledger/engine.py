@@ -210,6 +210,11 @@ def _set_up(connection: sqlite3.Connection, journal: str, *, read_only: bool) ->
         raise sqlite3.OperationalError("unable to open: the ledger's journal cannot be changed")
 
 
+def lasts(engine: sa.Engine) -> bool:
+    """Whether a connection stays good while nobody uses it: one to a file does, a server may be gone meanwhile."""
+    return engine.dialect.name == "sqlite"
+
+
 def _begin(connection: sa.Connection) -> None:
     # A write that began as a read cannot wait for another writer; it fails. So writes say so from the start.
     reads = connection.get_execution_options().get("syncer_reads", False)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fakes.ledger import FakeLedger, Store
 from helpers.postgres import cluster
 
@@ -31,6 +32,7 @@ from syncer.core.model import (
 from syncer.core.planner import Task
 from syncer.core.ports import Ledger
 from syncer.ledger import open_ledger
+from syncer.ledger.engine import open_engine, place_of
 
 NOW = datetime(2026, 11, 5, 12, 0, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=10)
@@ -706,3 +708,25 @@ async def test_what_was_stored_since_a_pass_last_ended_well_is_unlisted(reopen: 
     assert await one_pass("d", 5) == ["b", "c"]
     assert await one_pass("e", 6) == ["b", "c", "d"]
     assert await one_pass("f", 0) == []
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(postgres: Callable[[], str]) -> None:
+    url = postgres()
+    ledger = await open_ledger(url)
+    server = open_engine(place_of(url))
+    try:
+        await ledger.begin_pass(NOW)
+        await ledger.record([seen("a")], NOW)
+        with server.begin() as connection:
+            ended = connection.scalars(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).all()
+        assert ended
+        assert all(ended)
+        assert await ledger.record([seen("b")], NOW) == frozenset({"b"})
+    finally:
+        server.dispose()
+        await ledger.close()
