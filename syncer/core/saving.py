@@ -52,23 +52,25 @@ class Due:
 
     def outlook(self, line: Line, now: datetime, sizes: Sizes, prefer: Prefer = Prefer.FILES) -> Outlook:
         """What becomes of it if everything is fetched from `now` on as the planner would have it."""
-        load, rows = self._loads(sizes), self._by_deadline()
-        files = Files(load, self._left, load.__getitem__)
+        # By deadline from here on, as the planner has it: which of equals goes depends on how they are numbered.
+        order = self._by_deadline()
+        load, left = self._loads(sizes, order), array("d", (self._left[row] for row in order))
+        rows, files = range(len(order)), Files(load, left, load.__getitem__)
         lost = late_ones(rows, files, 0.0, line, prefer)
-        late = [row for row in rows if row in lost]
+        late = sorted(lost)
         unsure = unsure_ones((row for row in rows if row not in lost), files, 0.0, line, prefer)
         coming = sum(load) - sum(load[row] for row in late)
-        first = next((self._left[row] for row in rows if 0 < self._left[row] < math.inf), None)
+        first = next((seconds for seconds in left if 0 < seconds < math.inf), None)
         return Outlook(
             files=len(rows),
             bytes=round(sum(load)),
             unknown_sizes=self._size.count(-1),
             saved=len(rows) - len(late),
             at_risk=len(unsure),
-            at_risk_ids=tuple(self._ids[row] for row in unsure[:MOST_NAMED]),
+            at_risk_ids=tuple(self._ids[order[row]] for row in unsure[:MOST_NAMED]),
             lost=len(late),
             lost_bytes=round(sum(load[row] for row in late)),
-            lost_ids=tuple(self._ids[row] for row in late[:MOST_NAMED]),
+            lost_ids=tuple(self._ids[order[row]] for row in late[:MOST_NAMED]),
             earliest=None if first is None else now + timedelta(seconds=first),
             seconds=coming / line.total if line.total else None,
         )
@@ -79,18 +81,18 @@ class Due:
         By deadline no line can be narrower (J. R. Jackson, 1955): whatever is due until some moment must be through
         by then, in whatever order. 0.0 where no link says when it dies.
         """
-        load = self._loads(sizes)
+        order = self._by_deadline()
         widest = total = 0.0
-        for row in self._by_deadline():
+        for row, load in zip(order, self._loads(sizes, order), strict=True):
             left = self._left[row]
             if 0 < left < math.inf:
-                total += load[row]
+                total += load
                 widest = max(widest, total / left)
         return widest
 
     def _by_deadline(self) -> list[int]:
         return sorted(range(len(self._ids)), key=self._left.__getitem__)
 
-    def _loads(self, sizes: Sizes) -> "array[float]":
+    def _loads(self, sizes: Sizes, order: list[int]) -> "array[float]":
         guess = sizes.expected()
-        return array("d", (guess if size < 0 else size for size in self._size))
+        return array("d", (guess if self._size[row] < 0 else self._size[row] for row in order))

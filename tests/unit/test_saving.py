@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncer.core import planner, saving
@@ -69,6 +69,7 @@ def test_the_needed_rate_saves_everything_and_nothing_less_does(files):
 
 
 @given(FILES, st.integers(1, 10**7), st.floats(0, 1.5), st.sampled_from(Prefer), st.booleans())
+@example(files=[(1000000, 58071), (1000000, 57943)], rate=130, wavers=1.0, prefer=Prefer.FILES, known=False)
 def test_it_foretells_what_the_planner_does(files, rate, wavers, prefer, known):
     sizes = Sizes([5_000_000, 10_000_000])
     told = [(size if known or size % 2 else None, left) for size, left in files]
