@@ -39,7 +39,7 @@ class FolderDestination:
     def __init__(self, root: Path, *, clock: Clock, threads: int = 16, min_free: int | None = 0) -> None:
         """`root` is the folder; `threads` bounds the file operations at once; `min_free` bytes are left free, None
         for the default of `core.space`."""
-        self._site = Site(root.absolute())
+        self._site = Site(root.absolute(), clock.monotonic)
         self._shelf = Shelf(self._site)
         self._room = Room(self._site.root, min_free)
         self._clock = clock

@@ -57,10 +57,6 @@ class Manifest:
         self._fd = -1
         self._torn = False
 
-    def append(self, line: ManifestLine) -> None:
-        """As `extend`."""
-        self.extend([line])
-
     def extend(self, lines: list[ManifestLine]) -> None:
         """Blocking. A torn line, a killed program's last, is left behind and a fresh one begun."""
         data = b"".join(map(_written, lines))

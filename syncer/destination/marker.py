@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +56,9 @@ class Site:
     vanishes a moment later: nothing can end up on the disk below the mount point.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic` says by seconds how old a proof is."""
+        self._monotonic = monotonic
         self.root = root
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
@@ -77,7 +79,7 @@ class Site:
                 self._leave(handles)
 
     def _proven(self, destination_id: str) -> Handles:
-        at = time.monotonic()
+        at = self._monotonic()
         fd = self._open()
         try:
             self._check(fd, destination_id)
@@ -89,7 +91,7 @@ class Site:
     def _shared(self, destination_id: str) -> Handles:
         with self._lock:
             latest = self._latest
-            if latest is not None and time.monotonic() - latest.at <= FRESH:
+            if latest is not None and self._monotonic() - latest.at <= FRESH:
                 latest.users += 1
                 return latest
         fresh = self._proven(destination_id)

@@ -19,6 +19,7 @@ _FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _GONE = frozenset(
     {errno.ENOENT, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENODEV, errno.ENXIO}
 )
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
@@ -52,6 +53,11 @@ def destination_error(error: OSError, root: Path) -> DestinationError:
         return DestinationRefused(
             f"A folder inside {root} is on another file system than {root}{os.sep}.syncer.",
             hint="Files appear there whole or not at all only where both are on one file system.",
+        )
+    if error.errno in _TOO_MANY:
+        return DestinationRefused(
+            f"Nothing more can be opened in the destination {root}: {_told(error)}.",
+            hint="Raise the limit on open files (`ulimit -n`), or lower --workers.",
         )
     return DestinationRefused(
         f"The destination {root} failed: {_told(error)}.", hint="Look at the disk, the NAS and the system's log."

@@ -38,7 +38,7 @@ def site(tmp_path):
 def append(site: Site, *lines: ManifestLine) -> None:
     manifest = Manifest(site)
     for each in lines:
-        manifest.append(each)
+        manifest.extend([each])
     manifest.close()
 
 
@@ -184,26 +184,26 @@ async def test_many_appends_at_once_are_whole_lines(site):
 
 async def test_a_manifest_deleted_meanwhile_is_begun_anew(site):
     manifest = Manifest(site)
-    manifest.append(line("a"))
+    manifest.extend([line("a")])
     manifest_of(site.root).unlink()
-    manifest.append(line("b"))
+    manifest.extend([line("b")])
     manifest.close()
     assert [each.id for each in await read(site)] == ["b"]
 
 
 async def test_a_write_that_fails_halfway_costs_its_line_only(site):
     manifest = Manifest(site)
-    manifest.append(line("a"))
+    manifest.extend([line("a")])
     kept = os.dup(manifest._fd)
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, manifest._fd)
     with pytest.raises(DestinationRefused, match="is full"):
-        manifest.append(line("b"))
+        manifest.extend([line("b")])
     os.dup2(kept, manifest._fd)
     os.close(full)
     os.write(kept, b'{"id": "b", "na')  # what the disk still took
     os.close(kept)
-    manifest.append(line("c"))
+    manifest.extend([line("c")])
     manifest.close()
     assert [each.id for each in await read(site)] == ["a", "c"]
 

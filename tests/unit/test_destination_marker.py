@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import json
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fakes.source import ManualClock
 
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused, SyncerError
 from syncer.destination import FolderDestination
@@ -228,27 +228,27 @@ async def test_no_handle_stays_open(opened, tmp_path):
     assert handles() == before
 
 
-async def test_a_proof_that_steps_in_one_go_share_is_made_anew_once_it_is_stale(opened, tmp_path):
-    destination = opened()
-    await destination.bind("ledger-1", "dest-1")
-    before = handles()
+async def test_a_proof_that_steps_in_one_go_share_is_made_anew_once_it_is_stale(tmp_path):
+    clock = ManualClock()
+    async with FolderDestination(tmp_path / "dest", clock=clock) as destination:
+        await destination.bind("ledger-1", "dest-1")
+        before = handles()
 
-    async def look(seconds: float) -> None:
-        assert await destination.size_of("x") is None
-        time.sleep(seconds)  # noqa: ASYNC251 - in one go it is a thread that waits
-        if seconds:
-            (tmp_path / "dest").rename(tmp_path / "unmounted")
-            (tmp_path / "dest").mkdir()
-        await destination.size_of("x")
+        async def look(seconds: float) -> None:
+            assert await destination.size_of("x") is None
+            clock.advance(seconds)
+            await destination.size_of("x")
 
-    await asyncio.gather(*(destination.in_one_go(look, 0) for _ in range(20)))
-    with pytest.raises(DestinationForeign):
-        await destination.in_one_go(look, 2 * FRESH)
-    await asyncio.sleep(2 * FRESH)
-    with pytest.raises(DestinationForeign):
-        await destination.in_one_go(look, 0)
-    await destination.flush()
-    assert handles() == before
+        await asyncio.gather(*(destination.in_one_go(look, FRESH / 100) for _ in range(20)))
+        (tmp_path / "dest").rename(tmp_path / "unmounted")
+        (tmp_path / "dest").mkdir()
+        await destination.in_one_go(look, 0)  # believed a moment longer, of the folder that was proven
+        with pytest.raises(DestinationForeign):
+            await destination.in_one_go(look, FRESH)
+        with pytest.raises(DestinationForeign):
+            await destination.in_one_go(look, 0)
+        await destination.flush()
+        assert handles() == before
 
 
 async def test_between_two_passes_no_handle_keeps_a_file_system_from_being_unmounted(opened):

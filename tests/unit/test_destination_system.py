@@ -107,6 +107,7 @@ def small_disk(tmp_path):
         (errno.EXDEV, DestinationRefused, "another file system"),
         (errno.EIO, DestinationRefused, "failed"),
         (errno.ELOOP, DestinationRefused, "failed"),
+        (errno.EMFILE, DestinationRefused, "Nothing more can be opened"),
         (None, DestinationRefused, "failed"),
     ],
 )
