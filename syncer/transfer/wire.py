@@ -4,12 +4,17 @@ import asyncio
 import select
 import socket
 import ssl
+import threading
 from contextlib import suppress
 
 import httpx
 
 TICK = 0.25
 """Seconds after which a thread that waits for bytes looks up: what it has is handed over, and silence is counted."""
+
+_DECRYPTING = threading.Semaphore(2)
+"""Threads that take TLS apart at once. More would pass the interpreter's lock around with every record of 16 KiB: a
+switch of threads each, for a lock that two keep busy. None of them waits for a line while it holds one of these."""
 
 _WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -24,6 +29,8 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         """`sock` must be connected, and of the non-blocking kind."""
         self._sock = sock
+        self._is_secure = isinstance(sock, ssl.SSLSocket)
+        self._trouble: httpx.ReadError | None = None  # met behind bytes that were given out first
         self._is_to_write = False  # what TLS has to do before a thread can read on
 
     async def send(self, data: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - of each silence, not of the call
@@ -57,7 +64,34 @@ class Wire:
         return await self.receive(most, timeout)
 
     def receive_into(self, view: memoryview) -> int | None:
-        """The bytes put into `view`, 0 at the connection's end, None where there are none now: then `wait`."""
+        """The bytes put into `view`, 0 at the connection's end, None where there are none now: then `wait`.
+
+        Raises httpx.ReadError, once all that came before it was given out.
+        """
+        if not self._is_secure:
+            return self._read_into(view)
+        with _DECRYPTING:
+            return self._records_into(view)
+
+    def _records_into(self, view: memoryview) -> int | None:
+        """All that is there, of which TLS gives out one record at a time (RFC 8446 §5.1)."""
+        count = 0
+        while count < len(view):
+            try:
+                more = self._read_into(view[count:])
+            except httpx.ReadError as error:
+                if not count:
+                    raise
+                self._trouble = error
+                break
+            if not more:
+                return count or more
+            count += more
+        return count
+
+    def _read_into(self, view: memoryview) -> int | None:
+        if self._trouble is not None:
+            raise self._trouble
         try:
             return self._sock.recv_into(view)
         except _WAITS as wait:
