@@ -108,6 +108,8 @@ class Wire:
 
     def is_stale(self) -> bool:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
+        if self._trouble is not None:
+            return True
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
             return True  # read off the socket with the last answer, and out of the poll's sight
         poll = select.poll()

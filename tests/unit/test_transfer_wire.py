@@ -67,6 +67,7 @@ def test_a_break_is_told_after_the_bytes_before_it(ends, view):
     socket.socket.sendall(server, b"no record of TLS")
     assert wire.receive_into(view) == len(SENT)
     assert view[: len(SENT)] == SENT
+    assert wire.is_stale()
     for _ in range(2):
         with pytest.raises(httpx.ReadError):
             wire.receive_into(view)
