@@ -1,5 +1,8 @@
 """A certificate for localhost and 127.0.0.1 until 2126, and its key: for tests, of no worth to anybody."""
 
+import ssl
+from pathlib import Path
+
 PEM = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgd3YWKtRiC1PUtad1
@@ -19,3 +22,12 @@ A0gAMEUCIQDRCe4zgb/QEJiLzV/GcM1+qeXICiLWcdWbThO92Hca/QIgNFJY+4ck
 or4hHoztYJb+NmSi+MDYeoMvVLgY531GcEI=
 -----END CERTIFICATE-----
 """
+
+
+def vouched(folder):
+    """A TLS context for a server, and the file of the authority that vouches for it, made in `folder`."""
+    path = Path(folder, "test.pem")
+    path.write_text(PEM)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context, str(path)

@@ -31,7 +31,7 @@ from syncer.runner.clock import SystemClock
 from syncer.sandbox import HEALTHY, SCENARIOS, Frame, Framing, Redirect, Sandbox, SandboxJob, running
 from syncer.transfer import HttpFetcher, Throttle
 from syncer.transfer.gather import BLOCK
-from tests.helpers.certificate import PEM
+from tests.helpers.certificate import vouched
 
 SECRET = "X-Goog-Signature=5ec12e7"
 BODY = bytes(range(256)) * 1000
@@ -450,11 +450,7 @@ async def test_a_redirect_without_a_location_is_the_answer(serve, fetcher):
 @pytest.fixture
 def tls(tmp_path):
     """A TLS context for a server, and the file of the authority that vouches for it."""
-    path = tmp_path / "test.pem"
-    path.write_text(PEM)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context, str(path)
+    return vouched(tmp_path)
 
 
 async def test_https_with_an_authority_of_ones_own(serve, tls):

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from syncer.transfer.wire import Wire
-from tests.helpers.certificate import PEM
+from tests.helpers.certificate import vouched
 
 SENT = bytes(range(250)) * 160  # three records of TLS
 
@@ -16,14 +16,11 @@ SENT = bytes(range(250)) * 160  # three records of TLS
 @pytest.fixture
 def ends(tmp_path):
     """Our wire, and the server's end of it, hands shaken."""
-    path = tmp_path / "test.pem"
-    path.write_text(PEM)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
+    context, bundle = vouched(tmp_path)
     near, far = socket.socketpair()
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(context.wrap_socket, far, server_side=True)
-        client = ssl.create_default_context(cafile=path).wrap_socket(near, server_hostname="localhost")
+        client = ssl.create_default_context(cafile=bundle).wrap_socket(near, server_hostname="localhost")
         server = accepted.result()
     client.settimeout(0)
     with client, server:
