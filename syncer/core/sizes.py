@@ -17,6 +17,7 @@ class Sizes:
         self._count = [0] * (_LARGEST + 1)
         self._sum = [0.0] * (_LARGEST + 1)
         self.seen = 0
+        self._whole = 0.0  # bytes of all of them
         for size in seen:
             self.add(size)
 
@@ -25,16 +26,17 @@ class Sizes:
         place = _class_of(size)
         self._count[place] += 1
         self._sum[place] += size
+        self._whole += size
         self.seen += 1
 
     def expected(self, arrived: int = 0) -> float:
         """The mean size, in bytes, of the files that are larger than `arrived`: what a file that has sent so much
         and not ended is likely to be. Where none was ever so large, twice what has arrived."""
-        first = _class_of(arrived) + 1 if arrived > 0 else 0
-        count, total = sum(self._count[first:]), sum(self._sum[first:])
-        if count:
-            return total / count
-        return 2.0 * arrived if arrived > 0 else float(_GUESS)
+        if arrived <= 0:
+            return self._whole / self.seen if self.seen else float(_GUESS)
+        larger = slice(_class_of(arrived) + 1, None)
+        count = sum(self._count[larger])
+        return sum(self._sum[larger]) / count if count else 2.0 * arrived
 
     def quantile(self, share: float) -> float:
         """The size, in bytes and to within a class, that this share of the files does not exceed."""

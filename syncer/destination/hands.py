@@ -33,10 +33,10 @@ PATIENCE = 0.05
 CALM = 100
 """Times in a row that all went quickly before a thread too many goes: to start one costs as much as some jobs."""
 
-STRETCH = 0.02
+STRETCH = 0.04
 """Seconds that those which go side by side may take: then each goes in a thread of its own."""
 
-MOST = 16
+MOST = 64
 """Jobs that one thread goes through side by side."""
 
 _here = threading.local()  # `hands`: whose thread this is, while it goes on by itself

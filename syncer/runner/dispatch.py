@@ -20,6 +20,11 @@ _LEARNT_FROM = 10_000
 """Files of the ledger whose sizes tell what to expect of the others."""
 
 
+FINISHING = 3
+"""For each worker, so many small files more may be on their way to the disk: many of them are quick together, where
+each by itself waits for it. They wait in memory."""
+
+
 class Overhear:
     """An Observer before an Observer: the dispatcher hears what workers tell, and everybody else does too."""
 
@@ -65,6 +70,7 @@ class Dispatcher:
         self._offered = set[str]()  # ids the ledger is to be asked about
         self._not_ours = set[str]()  # ids that could not be claimed
         self._news = asyncio.Event()  # of any kind: a worker has ended, or there is more to decide
+        lanes.when_free(self._news.set)
         self._alarm: tuple[float, asyncio.Task[None]] | None = None  # when to look again, and the sleeper till then
         self._listing_ended = False
         self._last = Decision()
@@ -158,8 +164,8 @@ class Dispatcher:
         for job_id in grown:
             self.planner.arrived(job_id, self._on_disk.get(job_id, 0))
         self._pace.line = self._lanes.line
-        running = len(self._running)
-        slots = min(self._rules.workers, running + self._room(running))
+        running, finishing = len(self._running), min(self._lanes.finishing, FINISHING * self._rules.workers)
+        slots = min(self._rules.workers + finishing, running + self._room(running))
         self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=2 * slots)
         return self._last
 
@@ -185,7 +191,12 @@ class Dispatcher:
             self._running[task] = claim
         # Under pressure a slot may be free on purpose: what runs there would make something else late.
         free = 0 if decision.pressed and len(self.planner) > len(self._running) else self._rules.workers
-        self._lanes.told(len(self._running), max(0, free - len(self._running)))
+        self._lanes.told(self._connected, max(0, free - self._connected))
+
+    @property
+    def _connected(self) -> int:
+        """Files that run and have, or may need, a connection."""
+        return len(self._running) - self._lanes.finishing
 
     async def _claim(self, ids: list[str]) -> None:
         now = self._parts.clock.now()
@@ -230,6 +241,7 @@ class Dispatcher:
             job_id = claim.entry.id
             on_disk = self._on_disk.pop(job_id, 0)
             self._grown.pop(job_id, None)
+            self._lanes.ended(job_id)
             asked = job_id in self._yielding
             self._yielding.discard(job_id)
             outcome = None if task.cancelled() else task.result()
@@ -240,7 +252,7 @@ class Dispatcher:
                 (self.planner.yielded if asked else self.planner.again)(job_id)
             else:
                 self._heed(job_id, outcome)
-        self._lanes.told(len(self._running))
+        self._lanes.told(self._connected)
 
     def _heed(self, job_id: str, outcome: Outcome | None) -> None:
         match outcome:

@@ -95,6 +95,7 @@ class Fetching:
         self._parts = parts
         self._rules = rules
         self._counts = counts
+        self._lanes = lanes
         self._lookout = Lookout(parts, rules)
         self._segments = Segments(
             Means(parts.fetcher, parts.clock, lanes, most=rules.segments, least=rules.segment_size)
@@ -123,6 +124,8 @@ class Fetching:
             except SegmentsEnded:
                 claim = replace(claim, entry=gauge.entry or claim.entry)
                 promise, path, body = await self._fill(claim, link, partial, gauge, free)
+            if body is not None and self._parts.hook is None:  # of the user's commands, no more at once than workers
+                self._lanes.done_with(claim.entry.id)
             return Stored(await self._conclude(claim, partial, promise, path, body))
         except FetchError as error:
             for partial in opened:

@@ -1,4 +1,4 @@
-"""The connections of a pass: one a file, and those beside it that large files may have while no file needs the slot."""
+"""The connections of a pass: one a file until its bytes are here, and those that large files have beside it."""
 
 import math
 from collections.abc import Callable
@@ -21,6 +21,8 @@ class Lanes:
         self._spare = 0
         self._lent: dict[object, Callable[[], None]] = {}  # how to take each back, the newest last
         self._asking: dict[object, float] = {}  # when their links die
+        self._done_with = set[str]()  # ids of files that run and need no connection any more
+        self._on_free: Callable[[], object] = lambda: None
 
     @property
     def line(self) -> Line:
@@ -30,6 +32,24 @@ class Lanes:
     def arrived(self, count: int) -> None:
         """So many bytes came."""
         self._rates.arrived(self._clock.monotonic(), count)
+
+    @property
+    def finishing(self) -> int:
+        """Files that run and need no connection any more."""
+        return len(self._done_with)
+
+    def when_free(self, call: Callable[[], object]) -> None:
+        """Call it whenever a file needs its connection no longer."""
+        self._on_free = call
+
+    def done_with(self, job_id: str) -> None:
+        """All bytes of this file are here: it is still to be written, proven and published."""
+        self._done_with.add(job_id)
+        self._on_free()
+
+    def ended(self, job_id: str) -> None:
+        """This file runs no longer."""
+        self._done_with.discard(job_id)
 
     def told(self, files: int, spare: int | None = None) -> None:
         """So many files run; and so many slots no file needs, where that was decided anew. What is lent beyond that is

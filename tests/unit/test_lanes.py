@@ -88,3 +88,16 @@ def test_the_file_whose_link_dies_first_comes_first(lanes, clock):
     assert not lanes.ask("never", None)
     lanes.withdraw("sooner")
     assert lanes.ask("later", START + timedelta(hours=2))
+
+
+def test_a_file_whose_bytes_are_here_needs_no_connection(lanes):
+    freed = []
+    lanes.when_free(lambda: freed.append(lanes.finishing))
+    lanes.done_with("a")
+    lanes.done_with("b")
+    lanes.done_with("b")
+    assert freed[:2] == [1, 2]
+    assert lanes.finishing == 2
+    lanes.ended("a")
+    lanes.ended("c")
+    assert lanes.finishing == 1
