@@ -29,7 +29,7 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         """`sock` must be connected, and of the non-blocking kind."""
         self._sock = sock
-        self._is_secure = isinstance(sock, ssl.SSLSocket)
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._trouble: httpx.ReadError | None = None  # met behind bytes that were given out first
         self._is_to_write = False  # what TLS has to do before a thread can read on
 
@@ -59,7 +59,7 @@ class Wire:
     async def answer(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
         """As `receive`, right after a request was sent: an answer is still to come, so it is waited for first."""
         # What TLS has read and not given out yet would be waited for in vain.
-        if not isinstance(self._sock, ssl.SSLSocket) and not await ready(self._sock, writing=False, timeout=timeout):
+        if self._tls is None and not await ready(self._sock, writing=False, timeout=timeout):
             raise httpx.ReadTimeout("")
         return await self.receive(most, timeout)
 
@@ -68,37 +68,33 @@ class Wire:
 
         Raises httpx.ReadError, once all that came before it was given out.
         """
-        if not self._is_secure:
-            return self._read_into(view)
-        with _DECRYPTING:
-            return self._records_into(view)
-
-    def _records_into(self, view: memoryview) -> int | None:
-        """All that is there, of which TLS gives out one record at a time (RFC 8446 §5.1)."""
-        count = 0
-        while count < len(view):
-            try:
-                more = self._read_into(view[count:])
-            except httpx.ReadError as error:
-                if not count:
-                    raise
-                self._trouble = error
-                break
-            if not more:
-                return count or more
-            count += more
-        return count
-
-    def _read_into(self, view: memoryview) -> int | None:
         if self._trouble is not None:
             raise self._trouble
+        if self._tls is not None:
+            with _DECRYPTING:
+                return self._records_into(view)
         try:
             return self._sock.recv_into(view)
-        except _WAITS as wait:
-            self._is_to_write = _writes(wait, otherwise=False)
+        except _WAITS:
             return None
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
+
+    def _records_into(self, view: memoryview) -> int | None:
+        """All that is there, of which TLS gives out one record at a time (RFC 8446 §5.1)."""
+        count, room, read = 0, len(view), self._sock.recv_into
+        try:
+            while count < room and (more := read(view[count:])):
+                count += more
+        except _WAITS as wait:
+            self._is_to_write = _writes(wait, otherwise=False)
+            return count or None
+        except OSError as error:
+            trouble = httpx.ReadError(str(error))
+            if not count:
+                raise trouble from error
+            self._trouble = trouble
+        return count
 
     def wait(self) -> bool:
         """Blocking: whether there may be something to `receive_into` now; False after a TICK in which there was not."""
@@ -110,7 +106,7 @@ class Wire:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
         if self._trouble is not None:
             return True
-        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+        if self._tls is not None and self._tls.pending():
             return True  # read off the socket with the last answer, and out of the poll's sight
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
