@@ -208,7 +208,7 @@ class FolderDestination:
             folder = folder_of(self._site, here)
             for name in names:
                 for one in (*names_of(name), name):
-                    with suppress(FileNotFoundError):
+                    with suppress(FileNotFoundError, IsADirectoryError):  # a folder is somebody's
                         os.unlink(one, dir_fd=folder)
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from threading import Lock
 
-from syncer.core.errors import DestinationRefused
+from syncer.core.errors import DestinationRefused, FetchError
 from syncer.core.naming import PRIVATE
 from syncer.destination import ahead as maps
 from syncer.destination.ahead import Ahead
@@ -93,12 +93,17 @@ def make_file(site: Site, name: str) -> tuple[int, int, Ahead | None]:
 
 
 def _open_plain(name: str, folder: int) -> int:
-    """A handle of the file, made if missing; -1 where it is no plain file, or has a second name."""
+    """A handle of the file, made if missing; -1 where it is no plain file, or has a second name.
+
+    Raises FetchError where it is a folder: that is somebody's, and one job's trouble (I8).
+    """
     try:
         fd = os.open(name, os.O_RDWR | os.O_CREAT | NEVER_FOLLOW, _PRIVATE_MODE, dir_fd=folder)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
             return -1
+        if error.errno == errno.EISDIR:
+            raise FetchError(f"A folder lies in the destination where {PRIVATE}/{FOLDER}/{name} belongs.") from None
         raise
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and found.st_nlink <= 1:

@@ -8,6 +8,7 @@ import pytest
 from helpers.site import CREATED, jobs
 
 from syncer.core.events import EntryMalformed, FileStored, ListingEnded
+from syncer.core.naming import partial_key
 from syncer.sandbox.faults import Kind, Op, When
 from syncer.sandbox.faults_api import Malformed, NoLink
 from syncer.sandbox.faults_storage import Changed, WrongRange
@@ -387,6 +388,21 @@ async def test_what_a_user_put_under_a_name_is_never_overwritten(site):
     assert taken.read_bytes() == b"mine"
     (other,) = set(here.files()) - {"Film 0.mp4"}
     assert other.startswith("Film 0 [job-000~")
+
+
+async def test_a_folder_where_a_partial_belongs_stops_no_other_file(site):
+    here = site(jobs(3))
+    await here.sync(max_files="1")
+    (waiting, *_) = await here.entries("pending")
+    folder = here.dest / ".syncer" / "partial" / f"{partial_key(waiting)}.part"
+    folder.mkdir()
+    report = await here.sync()
+    assert (report.exit_code, report.jobs.stored, report.jobs.pending) == (6, 2, 1)
+    assert [failure.id for failure in report.failures] == [waiting]
+    assert folder.name in report.failures[0].reason
+    folder.rmdir()
+    assert (await here.sync()).exit_code == 0
+    await here.check_whole()
 
 
 async def test_one_line_is_shared_and_workers_run_side_by_side(site):

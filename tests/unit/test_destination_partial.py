@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import socket
 import stat
 import tempfile
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from syncer.core.errors import DestinationMissing, DestinationRefused, NameTaken
+from syncer.core.errors import DestinationMissing, DestinationRefused, FetchError, NameTaken
 from syncer.core.model import StoredFile
 from syncer.core.naming import partial_key
 from syncer.destination import FolderDestination
@@ -44,6 +45,15 @@ def handles() -> int:
 
 def file_of(root: Path, job_id: str) -> Path:
     return root / ".syncer/partial" / f"{partial_key(job_id)}.part"
+
+
+def bind_at(path: Path) -> None:
+    """A socket under that name, which may be longer than an address can be."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{folder}/s")
+    os.close(folder)
+    (path.parent / "s").rename(path)
 
 
 async def fill(destination, job_id: str, content: bytes):
@@ -178,21 +188,40 @@ async def test_a_partial_that_is_a_published_file_already_is_left_to_its_reader(
     assert (root / "a.mp4").read_bytes() == b"published bytes"
 
 
-@pytest.mark.parametrize("obstacle", ["link", "fifo"])
+@pytest.mark.parametrize("obstacle", ["link", "fifo", "socket"])
 async def test_a_partial_that_is_no_plain_file_is_replaced(destination, root, tmp_path, obstacle):
     await (await destination.open_partial("other")).close()
     target = tmp_path / "victim"
     target.write_bytes(b"victim")
     if obstacle == "link":
         file_of(root, "job").symlink_to(target)
-    else:
+    elif obstacle == "fifo":
         os.mkfifo(file_of(root, "job"))
+    else:
+        bind_at(file_of(root, "job"))
     partial = await destination.open_partial("job")
     await partial.begin(0, frozenset())
     partial.write(b"x")
     await partial.close()
     assert file_of(root, "job").read_bytes() == b"x"
     assert target.read_bytes() == b"victim"
+
+
+async def test_a_folder_where_a_partial_belongs_is_the_trouble_of_that_job_alone(destination, root):
+    await (await fill(destination, "other", b"x")).close()
+    folder = file_of(root, "job")
+    (folder / "somebody's").mkdir(parents=True)
+    partial = await destination.open_partial("job")
+    with pytest.raises(FetchError, match=f"A folder .* where .syncer/partial/{folder.name} belongs"):
+        await partial.begin(0, frozenset())
+    await partial.discard()
+    await destination.sweep(["job", "other"])
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert list(folder.iterdir()) == [folder / "somebody's"]
+    folder.joinpath("somebody's").rmdir()
+    folder.rmdir()
+    await (await fill(destination, "job", b"x")).close()
+    assert folder.read_bytes() == b"x"
 
 
 async def test_what_a_power_cut_left_as_a_hole_is_not_kept(destination, root):
