@@ -426,7 +426,7 @@ GUARDS = (
     Guard(
         "nothing unread within TLS",
         "transfer/wire.py",
-        "        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():\n",
+        "        if self._tls is not None and self._tls.pending():\n",
         "        if False:\n",
         ("integration/test_fetch.py::test_what_a_thread_leaves_behind_a_body_is_not_the_next_answer[https]",),
     ),
