@@ -270,7 +270,7 @@ OPTIONS: tuple[Option, ...] = (
         text,
         "ENTRY",
     ),
-    Option("workers", "Files at once.", whole_number(1, 64), "N", "4"),
+    Option("workers", "Files fetched at once.", whole_number(1, 64), "N", "4"),
     Option("connect_timeout", "Time to wait for a connection.", seconds, "SECONDS", "15"),
     Option("read_timeout", "Time without a byte after which a transfer counts as stalled.", seconds, "SECONDS", "60"),
     Option(
