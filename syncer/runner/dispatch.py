@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from syncer.core.errors import StaleClaim
 from syncer.core.events import BytesArrived, Event, FetchStarted, FetchYielded, LinkRenewed
 from syncer.core.model import Claim, HandBack, Outcome, Retry
 from syncer.core.planner import Decision, Planner
@@ -276,7 +277,8 @@ class Dispatcher:
                 task.exception()  # heard; the one that ended the pass is on its way already
             self.planner.again(claim.entry.id)
         self._running.clear()
-        now = self._parts.clock.now()
-        for job_id, claim in list(self._claims.items()):
-            await self._parts.ledger.settle(claim, HandBack(), now)
-            del self._claims[job_id]
+        now, claims, self._claims = self._parts.clock.now(), self._claims, {}
+        handed_back = (self._parts.ledger.settle(claim, HandBack(), now) for claim in claims.values())
+        for problem in await asyncio.gather(*handed_back, return_exceptions=True):
+            if isinstance(problem, BaseException) and not isinstance(problem, StaleClaim):
+                raise problem

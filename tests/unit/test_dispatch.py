@@ -149,3 +149,20 @@ async def test_a_disk_that_refuses_ends_the_pass_with_all_that_waited_handed_bac
     assert report.jobs.pending == MANY
     assert scene.disk.waiting == 0
     assert all(row.token is None for row in scene.ledger.store.rows.values())
+
+
+async def test_a_claim_that_ran_out_before_it_was_begun_is_not_handed_back():
+    scene = Scene(SMALL)
+    await scene.stand_still(WORKERS * (1 + FINISHING))
+    begun = {url for url, _ in scene.fetcher.asks}
+    rows = scene.ledger.store.rows.values()
+    ahead = [row for row in rows if row.token is not None and row.entry.link.url not in begun]
+    assert ahead
+    for row in ahead[::2]:
+        row.token = "another pass"
+    scene.disk.refuses = True
+    scene.disk.go_on.set()
+    report = await scene.run
+    assert report.exit_code == 5
+    assert {row.token for row in ahead[::2]} == {"another pass"}
+    assert {row.token for row in rows if row not in ahead[::2]} == {None}
