@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from syncer.core.planner import Planner, Prefer, Task, forecast
@@ -129,6 +129,8 @@ living = st.builds(
     st.lists(living, min_size=1, max_size=40, unique_by=(lambda task: task.id, lambda task: task.deadline)),
     lines.filter(lambda line: line.total),
 )
+@example([Task("job-0", NOW + SECOND, size=1)], Line(1.0, 0.5, 0.0, 2))
+@example([Task("job-0", NOW + SECOND, size=2)], Line(2.0, 1.0, 0.0, 2))
 def test_at_risk_is_who_is_kept_and_would_be_given_up_on_a_line_slower_by_its_spread(due, line):
     planner = Planner(NOW)
     planner.add(due)

@@ -310,7 +310,9 @@ class Board:
     def _give_up_hopeless(self, at: float) -> None:
         """Where the line takes several transfers, what could not make it even with a connection to itself."""
         if self._line.total is not None and self._line.connection != self._line.total:
-            for row in self.timeline.due_to_begin(at - _LENIENT, _AT_ONCE):
+            # Never stricter than `late_ones`, which lets a byte pass.
+            lenient = max(_LENIENT, 2.0 / (self._line.connection or self._line.total))
+            for row in self.timeline.due_to_begin(at - lenient, _AT_ONCE):
                 self._give_up(row)
 
     def _give_up(self, row: int) -> None:
