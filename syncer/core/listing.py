@@ -51,6 +51,7 @@ class Walk:
     head: str | None = None  # the first id of the first page
     full: bool = False  # the first page held as much as was asked for
     frontier: int = 0  # position behind the last entry read in this round
+    reach: int = 0  # the furthest frontier of this round
     anchor: str | None = None  # the last id at the frontier
     stale: int = 0  # pages in a row that led nowhere
     first: str | None = None  # the first id of the page before
@@ -103,10 +104,13 @@ def absorb(walk: Walk, ids: Sequence[str | None], fresh: frozenset[str]) -> Walk
     walk = _learn(walk, ids)
     last = next((i for i in reversed(ids) if i is not None), None)
     again = sum(1 for i in ids if i is not None and i not in fresh)
-    moved = bool(fresh) or (walk.round > 1 and last not in (None, walk.anchor))
+    # To come upon another id is to get on only where nobody has been in this round: else two pages could take turns.
+    is_further = walk.position + len(ids) > walk.reach
+    moved = bool(fresh) or (walk.round > 1 and is_further and last not in (None, walk.anchor))
     seen = replace(
         walk,
         frontier=max(walk.position + len(ids), walk.frontier if walk.position == 0 else 0),
+        reach=max(walk.reach, walk.position + len(ids)),
         anchor=last if moved else walk.anchor,
         stale=0 if moved else walk.stale + 1,
         first=ids[0],
@@ -227,6 +231,7 @@ def _end_round(walk: Walk, *, proven: bool) -> Walk:
         index=walk.base,
         count=max(1, walk.limit - 1) if gap else walk.limit,  # more than that in answer: `count` is not heeded
         frontier=0,
+        reach=0,
         anchor=None,
         stale=0,
         first=None,

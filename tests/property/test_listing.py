@@ -1,5 +1,6 @@
 """The walk over a list that moves: nothing that stayed is missed, nothing is doubled, and the requests are few."""
 
+import random
 from dataclasses import astuple, dataclass, field
 from math import ceil
 
@@ -270,3 +271,33 @@ def test_the_state_of_a_walk_does_not_grow(size, cap):
         fresh = frozenset(ids) - seen
         seen |= fresh
         walk = listing.absorb(walk, ids, fresh)
+
+
+@given(
+    count=st.integers(0, 60),
+    cap=st.sampled_from([3, 10, 20, MAX_COUNT]),
+    base=st.sampled_from([0, 1]),
+    pages=st.integers(1, 6),
+    extra=st.lists(st.sampled_from([None, "odd-1", "odd-2", "odd-3"]), min_size=1, max_size=4),
+    place=st.randoms(use_true_random=False),
+)
+@example(16, 3, 0, 1, ["odd-1", "odd-2", "odd-3"], random.Random(1))
+@example(16, 3, 0, 1, [None, None, "odd-1"], random.Random(3))
+@settings(max_examples=500)
+def test_first_pages_longer_than_the_servers_cap_hide_nothing_and_end(count, cap, base, pages, extra, place):
+    walk, known, requests = listing.start(), set[str](), 0
+    jobs = [f"job-{n}" for n in range(count)]
+    while not walk.done:
+        asked, requests = listing.request(walk), requests + 1
+        assert requests <= 5 * (count + 2 * MAX_STALE)
+        length = min(asked.count, cap)
+        begin = (asked.index - base) * length
+        page: list[str | None] = list(jobs[begin : begin + length]) if begin >= 0 else []
+        if requests <= pages:
+            for entry in extra:
+                page.insert(place.randint(0, len(page)), entry)
+        fresh = frozenset(job for job in page if job in jobs) - known
+        known |= fresh
+        walk = listing.absorb(walk, page, fresh)
+    if walk.complete:
+        assert known == set(jobs)
