@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from syncer.core.events import Event
 from syncer.core.ledger_ports import Inventory, Ledger
@@ -13,6 +13,7 @@ from syncer.core.segments import Span
 from syncer.core.verify import Finding
 
 __all__ = [
+    "PAGE",
     "Archive",
     "Clock",
     "Destination",
@@ -79,6 +80,10 @@ class Source(Protocol):
     async def regenerate(self, job_id: str) -> None:
         """Have the job made again. VideoDB may bill it. Raises JobGone."""
         ...
+
+
+PAGE: Final = 4096
+"""Bytes in whose multiples a Sink gets a body that comes fast: what a file system writes without a copy of its own."""
 
 
 class Sink(Protocol):

@@ -13,6 +13,7 @@ from syncer.core.ports import Clock
 from syncer.destination.ahead import names_of
 from syncer.destination.aside import set_aside
 from syncer.destination.digests import Digester
+from syncer.destination.direct import Direct
 from syncer.destination.hands import Hands
 from syncer.destination.manifest import Manifest, ManifestLine, manifest_of, read_manifest
 from syncer.destination.marker import Marker, Site
@@ -45,6 +46,7 @@ class FolderDestination:
         self._clock = clock
         self._hands = Hands(threads)
         self._folders = Folders(self._site.root)
+        self._direct = Direct(clock.monotonic)
         self._manifest = Manifest(self._site)
         self._mode = 0o666 & ~_umask()
         self._held: set[str] = set()
@@ -126,7 +128,7 @@ class FolderDestination:
         self._held.add(job_id)
         partial = FolderPartial(
             self._site,
-            (self._shelf, self._room, self._folders),
+            (self._shelf, self._room, self._folders, self._direct),
             self._hands,
             name_of(job_id),
             self._mode,

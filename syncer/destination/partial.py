@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 
-from syncer.core.errors import DestinationRefused, FetchError
+from syncer.core.errors import DestinationRefused
 from syncer.core.naming import partial_key
 from syncer.core.ports import Sink
 from syncer.core.segments import Span, merged
 from syncer.destination import ahead as maps
 from syncer.destination.ahead import Ahead, Segment
 from syncer.destination.digests import Digester
+from syncer.destination.direct import Direct, Writer
 from syncer.destination.hands import Hands
 from syncer.destination.marker import Site
 from syncer.destination.opening import Shelf, folder_of, make_file, open_file
@@ -26,7 +27,7 @@ STEP = 8 * 1024 * 1024
 
 READ = 1024 * 1024
 
-Tools = tuple[Shelf, Room, Folders]
+Tools = tuple[Shelf, Room, Folders, Direct]
 """What the partials of one destination share."""
 
 
@@ -43,7 +44,8 @@ class FolderPartial:
     ) -> None:
         """`mode` is that of published files; `release` is called once when the partial is let go of."""
         self._site = site
-        self._shelf, self._room, self._folders = tools
+        self._shelf, self._room, self._folders, direct = tools
+        self._writer = Writer(direct)
         self._hands = hands
         self._name = name
         self._mode = mode
@@ -109,7 +111,7 @@ class FolderPartial:
         with translated(self._site.root):
             self._room.take(self._name, len(view), self._fd)
             while view:
-                count = self._pwrite(view, self._size)
+                count = self._writer.write(self._fd, view, self._size)
                 self._size += count
                 view = view[count:]
         self._trail.reached(self._fd, self._size)
@@ -134,7 +136,7 @@ class FolderPartial:
         with translated(self._site.root):
             self._room.take(self._name, len(view), self._fd)
             while at < stop:
-                at += self._pwrite(view[at - start :], at)
+                at += self._writer.write(self._fd, view[at - start :], at)
         if digester is not None:
             digester.update(view)
             self._size = stop
@@ -213,15 +215,6 @@ class FolderPartial:
         if not self._spoiled:
             return AssertionError(bug)
         return DestinationRefused(f"A partial in {self._site.root} could not be put on disk.", hint="Look at the disk.")
-
-    def _pwrite(self, view: memoryview, at: int) -> int:
-        try:
-            return os.pwrite(self._fd, view, at)
-        except OSError as error:
-            if error.errno != errno.EFBIG:
-                raise
-            # This file's fault and no other's (I8): FAT32 ends at 4 GiB.
-            raise FetchError("The file is larger than the destination's file system allows.") from None
 
     def _spread(self, version: str, size: int) -> None:
         """From here on bytes may lie beyond a gap: the map that says so is on disk before the first of them."""
@@ -342,6 +335,7 @@ class FolderPartial:
 
     def _discard(self) -> None:
         fd, self._fd, self._digests, self._digester = self._fd, -1, None, None
+        self._writer.close()
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -358,6 +352,7 @@ class FolderPartial:
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
+        self._writer.close()
         if fd < 0:
             return
         with translated(self._site.root):

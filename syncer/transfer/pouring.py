@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from syncer.core.ports import Sink
+from syncer.core.ports import PAGE, Sink
 from syncer.transfer.buffers import BUFFER, Buffers
 from syncer.transfer.throttle import Throttle
 from syncer.transfer.wire import Wire
@@ -119,11 +119,12 @@ class Pouring:
                 self._sort_out(self._line.rest)
                 self._pay(self._filled)
             while not (self._framing.ended or self._halted.is_set()):
-                if self._fill():
-                    is_due = self._filled >= ENOUGH or time.monotonic() - self._filling_since >= FRESH
-                else:
-                    is_due = not self._wait()
-                if is_due:
+                if not self._fill():
+                    if not self._wait():
+                        self._hand_over()
+                elif self._filled >= ENOUGH and not self._framing.ended:
+                    self._hand_over(self._filled - self._filled % PAGE)
+                elif time.monotonic() - self._filling_since >= FRESH:
                     self._hand_over()
         except httpx.HTTPError:
             self._hand_over()
@@ -208,13 +209,19 @@ class Pouring:
             self._place()[: len(piece)] = piece
             self._filled += len(piece)
 
-    def _hand_over(self) -> None:
-        """What is in the buffer to the sink; nothing any more after a halt."""
+    def _hand_over(self, count: int | None = None) -> None:
+        """What is in the buffer to the sink, or the first `count` bytes of it; nothing any more after a halt."""
         if self._buffer is None or not self._filled or self._halted.is_set():
             return
-        self._sink.write(self._buffer[: self._filled])
-        self._written += self._filled
-        self._lay_down()
+        count = self._filled if count is None else count
+        self._sink.write(self._buffer[:count])
+        self._written += count
+        rest = bytes(self._buffer[count : self._filled])
+        if rest:
+            self._buffer[: len(rest)] = rest
+            self._filled, self._filling_since = len(rest), time.monotonic()
+        else:
+            self._lay_down()
         now = time.monotonic()
         if now - self._told_at >= OFTEN:
             self._told_at = now

@@ -5,7 +5,9 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 import httpx
 
@@ -72,7 +74,7 @@ class Wire:
             raise self._trouble
         if self._tls is not None:
             with _DECRYPTING:
-                return self._records_into(view)
+                return self._records_into(self._tls, view)
         try:
             return self._sock.recv_into(view)
         except _WAITS:
@@ -80,11 +82,13 @@ class Wire:
         except OSError as error:
             raise httpx.ReadError(str(error)) from error
 
-    def _records_into(self, view: memoryview) -> int | None:
+    def _records_into(self, tls: ssl.SSLSocket, view: memoryview) -> int | None:
         """All that is there, of which TLS gives out one record at a time (RFC 8446 §5.1)."""
-        count, room, read = 0, len(view), self._sock.recv_into
+        # What `recv_into` comes to; the way there costs as much as a twentieth of the whole, with the lock held.
+        read = cast("Callable[[int, memoryview], int]", tls.read)
+        count, room = 0, len(view)
         try:
-            while count < room and (more := read(view[count:])):
+            while count < room and (more := read(room - count, view[count:])):
                 count += more
         except _WAITS as wait:
             self._is_to_write = _writes(wait, otherwise=False)

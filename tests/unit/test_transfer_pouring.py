@@ -36,10 +36,12 @@ class Kept:
     def __init__(self):
         self.content = bytearray()
         self.pieces = 0
+        self.first = 0
 
     def write(self, data):
         self.content += data
         self.pieces += 1
+        self.first = self.first or len(data)
 
 
 class Full(Kept):
@@ -125,6 +127,19 @@ async def test_a_body_of_many_buffers_comes_whole_and_in_order(pour):
     assert (await asyncio.gather(task, sending))[0] == len(content)
     assert sink.content == content
     assert sink.pieces >= len(content) // BUFFER  # none larger than a buffer
+
+
+async def test_what_comes_fast_is_handed_over_in_whole_pages(pour, buffers):
+    content = bytes(range(256)) * (ENOUGH // 256) + b"more than enough, and no whole page"
+    sink = Kept()
+    task, server = pour(len(content) + 2, sink, rest=content)
+    server.sendall(b".")
+    await until(lambda: sink.pieces)
+    assert sink.first == ENOUGH
+    server.sendall(b".")
+    assert await task == len(content) + 2
+    assert sink.content == content + b".."
+    assert not buffers.out
 
 
 def test_two_that_are_out_are_not_the_same_and_the_last_one_back_goes_first():
