@@ -21,6 +21,10 @@ it is better off with what the page cache brings together."""
 PATIENCE: Final = 16
 """So many more slow writes than quick ones, and the page cache has all that follows."""
 
+REFUSALS: Final = 32
+"""Files that were refused, and none taken: then it is the file system. Else it was the memory, which may begin in the
+middle of a page where a body goes on that was begun before."""
+
 
 class Direct:
     """Whether direct writes pay in one destination. Safe to use from several threads.
@@ -36,6 +40,8 @@ class Direct:
         self._flag = getattr(os, "O_DIRECT", 0)  # macOS has none
         self._pays = bool(self._flag)
         self._slow = 0
+        self._refused = 0
+        self._taken = False
         self._lock = Lock()
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
 
@@ -57,17 +63,24 @@ class Direct:
         return handle
 
     def write(self, handle: int, view: memoryview, at: int) -> int:
-        """As os.pwrite; 0 where the file system takes nothing in this way, and the page cache has to."""
+        """As os.pwrite; 0 where the file system does not take this in this way, and the page cache has to."""
         began = self._monotonic()
         try:
             count = os.pwrite(handle, view, at)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            self._pays = False
+            self._refuse()
             return 0
+        self._taken = True
         self._judge(count, self._monotonic() - began)
         return count
+
+    def _refuse(self) -> None:
+        with self._lock:
+            self._refused += 1
+            if self._refused >= REFUSALS and not self._taken:
+                self._pays = False
 
     def _judge(self, count: int, seconds: float) -> None:
         with self._lock:
@@ -82,6 +95,7 @@ class Writer:
     def __init__(self, direct: Direct) -> None:
         self._direct = direct
         self._handle: int | None = None  # opened when there is something for it
+        self._refused = False
         self._lock = Lock()
 
     def write(self, fd: int, view: memoryview, at: int) -> int:
@@ -92,10 +106,10 @@ class Writer:
         """
         whole = len(view) - len(view) % PAGE
         try:
-            if whole >= LEAST and at % PAGE == 0 and self._direct.pays and (handle := self._opened(fd)) >= 0:
-                count = self._direct.write(handle, view[:whole], at)
-                if count:
+            if whole >= LEAST and at % PAGE == 0 and self._may_be() and (handle := self._opened(fd)) >= 0:
+                if count := self._direct.write(handle, view[:whole], at):
                     return count
+                self._refused = True
             return os.pwrite(fd, view, at)
         except OSError as error:
             if error.errno != errno.EFBIG:
@@ -109,6 +123,9 @@ class Writer:
         if handle is not None and handle >= 0:
             with suppress(OSError):
                 os.close(handle)
+
+    def _may_be(self) -> bool:
+        return self._direct.pays and not self._refused
 
     def _opened(self, fd: int) -> int:
         with self._lock:

@@ -20,24 +20,33 @@ from hypothesis import strategies as st
 from syncer.core.errors import FetchError
 from syncer.core.ports import PAGE
 from syncer.destination import FolderDestination
-from syncer.destination.direct import LEAST, PATIENCE, QUICK, Direct, Writer
+from syncer.destination.direct import LEAST, PATIENCE, QUICK, REFUSALS, Direct, Writer
 from syncer.runner.clock import SystemClock
 
 ROOT = Path(__file__).parents[2]
 STRACE = shutil.which("strace")
 MIB = 1024 * 1024
 
-# A file of 3 MiB and a few bytes out of a buffer such as transfers have.
+# A file of 3 MiB and a bit out of a buffer such as transfers have; before it, if asked, one that begins amid a page.
 SCRIPT = """
 import asyncio, mmap, sys
 from pathlib import Path
 from syncer.destination import FolderDestination
 from syncer.runner.clock import SystemClock
 
-async def main(root):
+async def main(root, *odd):
     buffer = memoryview(mmap.mmap(-1, 1 << 20))
     async with FolderDestination(Path(root), clock=SystemClock(), threads=1) as destination:
         await destination.bind("ledger-1", "dest-1")
+        if odd:
+            partial = await destination.open_partial("odd")
+            await partial.begin(0, frozenset())
+            memory = memoryview(mmap.mmap(-1, 2 << 20))[100:][:1 << 20]
+            partial.write(memory)
+            partial.write(memory)
+            await partial.finish()
+            await partial.publish("odd.mp4", None)
+            await partial.close()
         partial = await destination.open_partial("job")
         await partial.begin(0, frozenset())
         for _ in range(3):
@@ -47,7 +56,7 @@ async def main(root):
         await partial.publish("a.mp4", None)
         await partial.close()
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
@@ -165,10 +174,33 @@ def test_memory_that_the_disk_cannot_read_from_goes_through_the_page_cache(fd, b
     assert os.pread(fd, len(data) + 1, 0) == data
 
 
-def test_what_the_file_system_refuses_is_not_tried_again(fd, buffer):
+def test_a_file_system_that_refuses_file_after_file_is_not_asked_again(fd, buffer):
     direct = Direct(lambda: 0.0)
-    assert direct.write(fd, buffer, -1) == 0  # EINVAL, as of memory that is not aligned
+    for _ in range(REFUSALS):
+        assert direct.pays
+        assert direct.write(fd, buffer, -1) == 0  # EINVAL, as of memory that is not aligned
     assert not direct.pays
+
+
+def test_one_file_that_is_refused_is_no_reason_not_to_try_the_next(fd, buffer):
+    direct = Direct(lambda: 0.0)
+    assert direct.write(fd, buffer, 0) == len(buffer)
+    for _ in range(2 * REFUSALS):
+        assert direct.write(fd, buffer, -1) == 0
+    assert direct.pays
+
+
+def test_a_body_that_goes_on_in_odd_memory_is_refused_once_and_the_next_one_is_not(tmp_path):
+    assert STRACE is not None, "install strace, as .ci/run does"
+    log = tmp_path / "strace.log"
+    command = [STRACE, "-f", "-y", "-s", "0", "-e", "trace=openat,pwrite64", "-o", str(log)]
+    command += [sys.executable, "-c", SCRIPT, str(tmp_path / "dest"), "odd"]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=100)
+    text = log.read_text()
+    assert (tmp_path / "dest/odd.mp4").read_bytes() == bytes(2 * MIB)
+    assert (tmp_path / "dest/a.mp4").read_bytes() == bytes(3 * MIB + 100)
+    assert len(re.findall(r"pwrite64.*= -1 EINVAL", text)) <= 1
+    assert len(re.findall(r"openat\(.*/proc/self/fd/.*O_DIRECT.*\) = \d+<", text)) == 2 * takes_direct_writes(tmp_path)
 
 
 def test_another_error_is_told(fd, buffer):
