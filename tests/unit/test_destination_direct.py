@@ -61,6 +61,21 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.fixture
+def traced(tmp_path):
+    """Do that under strace; what it told of opening and writing."""
+    assert STRACE is not None, "install strace, as .ci/run does"
+
+    def trace(*odd: str) -> str:
+        log = tmp_path / "strace.log"
+        command = [STRACE, "-f", "-y", "-s", "0", "-e", "trace=openat,pwrite64", "-o", str(log)]
+        command += [sys.executable, "-c", SCRIPT, str(tmp_path / "dest"), *odd]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=100)
+        return log.read_text()
+
+    return trace
+
+
+@pytest.fixture
 def fd(tmp_path):
     descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
     yield descriptor
@@ -107,13 +122,8 @@ def limited(handles: int):
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_whole_pages_go_directly_where_the_file_system_can_and_the_rest_does_not(tmp_path):
-    assert STRACE is not None, "install strace, as .ci/run does"
-    log = tmp_path / "strace.log"
-    command = [STRACE, "-f", "-y", "-s", "0", "-e", "trace=openat,pwrite64", "-o", str(log)]
-    command += [sys.executable, "-c", SCRIPT, str(tmp_path / "dest")]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=100)
-    text = log.read_text()
+def test_whole_pages_go_directly_where_the_file_system_can_and_the_rest_does_not(traced, tmp_path):
+    text = traced()
     direct = re.findall(r"openat\(.*/proc/self/fd/.*O_DIRECT.*\) = (\d+)<", text)
     writes = re.findall(r"pwrite64\((\d+)<.*\.part>, .*, (\d+), (\d+)\) = (\d+)\n", text)
     assert len(direct) == takes_direct_writes(tmp_path)
@@ -190,13 +200,8 @@ def test_one_file_that_is_refused_is_no_reason_not_to_try_the_next(fd, buffer):
     assert direct.pays
 
 
-def test_a_body_that_goes_on_in_odd_memory_is_refused_once_and_the_next_one_is_not(tmp_path):
-    assert STRACE is not None, "install strace, as .ci/run does"
-    log = tmp_path / "strace.log"
-    command = [STRACE, "-f", "-y", "-s", "0", "-e", "trace=openat,pwrite64", "-o", str(log)]
-    command += [sys.executable, "-c", SCRIPT, str(tmp_path / "dest"), "odd"]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=100)
-    text = log.read_text()
+def test_a_body_that_goes_on_in_odd_memory_is_refused_once_and_the_next_one_is_not(traced, tmp_path):
+    text = traced("odd")
     assert (tmp_path / "dest/odd.mp4").read_bytes() == bytes(2 * MIB)
     assert (tmp_path / "dest/a.mp4").read_bytes() == bytes(3 * MIB + 100)
     assert len(re.findall(r"pwrite64.*= -1 EINVAL", text)) <= 1
