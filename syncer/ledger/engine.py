@@ -117,7 +117,8 @@ _RESTORE = (
 )
 _MEANINGS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("locked", "busy"), "is kept locked by another program", "Close whatever has it open, and try again."),
-    (("malformed", "corrupt"), "is damaged", _RESTORE),
+    # A disk that fails under it can look like that to SQLite, and the ledger be well once the disk is.
+    (("malformed", "corrupt"), "is damaged", f"See that its disk is well, and try again. If it stays so: {_RESTORE}"),
     (("not a database", "encrypted"), "is no database", f"Point --ledger at another file. Or: {_RESTORE}"),
     (("disk is full",), "cannot grow: its disk is full", "Make room; nothing that was stored is lost."),
     (("readonly", "read-only"), "cannot be written", "Check the permissions of the file and its folder."),
