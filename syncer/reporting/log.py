@@ -54,11 +54,12 @@ def protect(secret: str) -> None:
 
 
 def configure(stream: TextIO, verbosity: int, style: Style, file: str | None = None) -> None:
-    """Send the log to `stream`: warnings, or with 1 what happens, or with 2 everything of ours; and all to `file`.
+    """Send the log to `stream`: warnings, or with 1 what happens, or with 2 everything of ours; less than 0, as 0.
+    What happens goes to `file` in any case.
 
     Other libraries' warnings go the same way. Raises UsageError where the file cannot be written.
     """
-    level = {0: logging.WARNING, 1: logging.INFO}.get(min(verbosity, 2), logging.DEBUG)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[max(0, min(verbosity, 2))]
     handlers: list[logging.Handler] = [_Stream(stream, style, level)]
     if file:
         handlers.append(_file_handler(Path(file).expanduser(), style, min(level, logging.INFO)))

@@ -69,6 +69,17 @@ def test_people_get_lines_with_times(written):
     assert lines[3].endswith("LOST Other: refused  pass=7  job=job-2")
 
 
+@pytest.mark.parametrize(
+    ("verbosity", "told"),
+    [(-1, ["warning"]), (0, ["warning"]), (1, ["info", "warning"]), (2, ["debug", "info", "warning"])],
+)
+def test_the_quieter_the_less_is_told(written, verbosity, told):
+    seen, ours = written(verbosity, Style()), logging.getLogger("syncer.runner.worker")
+    for level in ("debug", "info", "warning"):
+        getattr(ours, level)(level)
+    assert [line.removeprefix("syncer: ") for line in seen().splitlines()] == told
+
+
 def test_the_journal_gets_priorities_and_no_times(written):
     seen = written(style=Style(dated=True, journal=True))
     a_pass(EventLog())
