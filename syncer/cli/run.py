@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from syncer.cli.batch import as_batch
 from syncer.cli.output import flush_streams, say
 from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
 from syncer.cli.signals import stopping
@@ -76,6 +77,7 @@ async def _run_and_tell(settings: Settings, observer: Observer, events: "EventLo
 
 async def run_pass(settings: Settings, observer: Observer, **parts: Any) -> Report:
     """One pass that a signal can end cleanly."""
+    as_batch()
     with spared():
         from syncer.bootstrap import sync
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from syncer.cli.batch import as_batch
 from syncer.cli.output import flush_streams
 from syncer.cli.run import write
 from syncer.cli.shared import PASS, run_async, takes_settings, verbosity
@@ -45,6 +46,7 @@ async def _watch(settings: Settings, reread: Callable[[], Settings]) -> int:
     from syncer.reporting.eventlog import EventLog
     from syncer.watching import Desk, watch
 
+    as_batch()
     stop, reload_asked, events = Stop(), asyncio.Event(), EventLog()
 
     def on_report(in_force: Settings, report: Report) -> None:

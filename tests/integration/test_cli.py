@@ -1,16 +1,20 @@
 """The command as a user meets it: exit codes, sentences, signals, JSON, and no traceback anywhere."""
 
 import json
+import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers.site import jobs
 
 from syncer import __version__
+from syncer.cli.batch import is_unfiltered
 from syncer.cli.root import COMMANDS
 from syncer.sandbox.faults import Kind, When
 from syncer.sandbox.faults_wire import Delay, ErrorPage, Slow, Stall, Status
@@ -55,6 +59,15 @@ class TestRun:
         here = site(jobs(2, size=1000))
         done = here.command("run", here.dest, "--quiet")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_a_pass_is_scheduled_as_work_in_the_background(self, site):
+        """Where no filter on system calls could mind: what it begins tells how it is scheduled itself."""
+        here = site(jobs(1, size=1000))
+        tell = "import os, sys; print('scheduled as', os.sched_getscheduler(0), file=sys.stderr)"
+        done = here.command("run", here.dest, "--on-stored", shlex.join([sys.executable, "-c", tell]))
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        wanted = os.SCHED_BATCH if is_unfiltered(status) else os.sched_getscheduler(0)
+        assert f"scheduled as {wanted}\n" in done.stderr
 
     def test_pending_files_end_with_6_and_are_named(self, site):
         here = site(jobs(2, size=1000), Scenario("t", storage=(ErrorPage(when=When(jobs=frozenset({"job-001"}))),)))
