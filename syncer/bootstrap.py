@@ -4,12 +4,13 @@ What only one command works with is loaded when it runs: no pass waits for what 
 """
 
 import asyncio
+import logging
 import os
 import random
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +18,16 @@ from typing import TYPE_CHECKING
 from syncer.config import Settings, load, resolve_key
 from syncer.core.errors import SyncerError, UsageError
 from syncer.core.filters import JobFilter
-from syncer.core.model import Binding
-from syncer.core.mounts import Mount, parse_mounts
 from syncer.core.naming import Naming
 from syncer.core.planner import Prefer
-from syncer.core.ports import Clock, Inventory, Ledger, Observer, Source, Watcher
+from syncer.core.ports import Clock, Helper, Inventory, Ledger, Observer, Source, Watcher
 from syncer.core.report import Report
 from syncer.core.retry import RetryPolicy
 from syncer.core.space import free_above
 from syncer.core.timetable import Timetable
 from syncer.core.verify import Remedy, Sample
 from syncer.destination.folder import FolderDestination
+from syncer.helper import HelperProcess, Setup
 from syncer.ledger import open_ledger
 from syncer.ledger.engine import place_of
 from syncer.reporting.hooks import AfterPass, StoredHook, command_of
@@ -43,11 +43,9 @@ from syncer.runner.probe import AT_ONCE, Prober
 from syncer.transfer.fetcher import HttpFetcher
 from syncer.transfer.throttle import Throttle
 from syncer.videodb.client import ApiClient
-from syncer.videodb.links import form_of
 from syncer.videodb.lister import VideoDb
 
 if TYPE_CHECKING:
-    from syncer.core.doctor import Finding, LedgerFacts
     from syncer.runner.adoption import Adoption
     from syncer.runner.planning import Forecast
     from syncer.runner.verification import Verification
@@ -147,7 +145,7 @@ async def plan(settings: Settings, *, probe: bool = False) -> "Forecast":
         stack.push_async_callback(copy.close)
         prober = None
         if probe:
-            prober = Prober(await stack.enter_async_context(_fetcher(settings, clock)), clock)
+            prober = Prober(await stack.enter_async_context(storage_fetcher(settings, clock)), clock)
         source = await stack.enter_async_context(_source(settings, key, clock, Observers([])))
         speed = speed_of(settings.rate, [one.moved for one in moved], settings.bwlimit.rate(clock.now().astimezone()))
         means = Means(speed, settings.workers, free_bytes, Prefer(settings.prefer), prober)
@@ -209,72 +207,6 @@ def _key_if_any(settings: Settings) -> str | None:
         return None
 
 
-async def doctor(settings: Settings) -> "list[Finding]":
-    """What is well and what is not: key, API and storage, destination, ledger. Only a trial folder is written to."""
-    from syncer.core.doctor import judge_ledger
-    from syncer.ledger.examine import examine
-
-    quieten_libraries()
-    found = await _look_at_the_api(settings)
-    mounts = await asyncio.to_thread(_mounts)
-    ledger = await asyncio.to_thread(examine, settings.ledger_location, mounts)
-    found += await _look_at_the_folder(settings, ledger, mounts)
-    return found + judge_ledger(ledger)
-
-
-async def _look_at_the_folder(settings: Settings, ledger: "LedgerFacts", mounts: tuple[Mount, ...]) -> "list[Finding]":
-    from syncer.core.doctor import Finding, FolderFacts, Level, judge_folder
-    from syncer.destination.examine import examine
-
-    if ledger.error:
-        text = "Not looked at: which one is the right one, only the ledger can tell."
-        return [Finding("destination", Level.WARN, text, "Mend the ledger first, see below.")]
-    binding = await _binding(settings, ledger)
-    dest = settings.dest or (binding.location if binding else None)
-    if dest is None:
-        return [Finding("destination", Level.WARN, "None is given, so none was looked at.", "Name the folder.")]
-
-    def look() -> FolderFacts:
-        root = Path(dest).expanduser()
-        if binding is None:
-            return examine(root, None, None, mounts)
-        return examine(root, binding.ledger_id, binding.destination_id, mounts)
-
-    return judge_folder(await asyncio.to_thread(look))
-
-
-async def _binding(settings: Settings, ledger: "LedgerFacts") -> Binding | None:
-    """Which destination the ledger knows, where it can be read as it is."""
-    if not ledger.exists or ledger.error or ledger.revision != ledger.head:
-        return None
-    opened = await open_ledger(settings.ledger_location, read_only=True)
-    try:
-        return await opened.binding()
-    finally:
-        await opened.close()
-
-
-async def _look_at_the_api(settings: Settings) -> "list[Finding]":
-    from syncer.core.doctor import Finding, Level
-    from syncer.runner.checkup import check_api
-    from syncer.videodb.examine import Examiner
-
-    clock = SystemClock()
-    try:
-        key = await asyncio.to_thread(resolve_key, settings)
-    except UsageError as error:
-        return [Finding("key", Level.FAIL, error.message, error.hint)]
-    async with _client(settings, key, clock, Observers([])) as client, _fetcher(settings, clock) as fetcher:
-        return await check_api(Examiner(client, clock).examine, fetcher, clock, form_of)
-
-
-def _mounts() -> tuple[Mount, ...]:
-    try:
-        return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return ()
-
-
 async def verify(settings: Settings, watcher: Watcher, sample: Sample, stop: Stop, remedy: Remedy) -> "Verification":
     """Read stored files back and hold them against the ledger (see `runner.verification`).
 
@@ -303,21 +235,33 @@ async def _parts(
     (root, key), clock = where, SystemClock()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(_source(settings, key, clock, observer))
-        fetcher = await stack.enter_async_context(_fetcher(settings, clock, throttle))
+        fetcher = await stack.enter_async_context(storage_fetcher(settings, clock, throttle))
         destination = FolderDestination(root, clock=clock, min_free=settings.min_free)
         stack.push_async_callback(destination.close)
         on_stored = command_of(settings.on_stored, settings.hook_timeout)
         hook = StoredHook(on_stored, destination.location, os.environ, observer) if on_stored else None
-        yield Parts(source, ledger, fetcher, destination, observer, clock, random.SystemRandom(), hook)
+        yield Parts(
+            source,
+            ledger,
+            fetcher,
+            destination,
+            observer,
+            clock,
+            random.SystemRandom(),
+            hook,
+            helpers=_helpers(settings, root),
+            is_limited=lambda: throttle is not None and throttle.is_on,
+        )
 
 
 @asynccontextmanager
 async def _source(settings: Settings, key: str, clock: Clock, observer: Observer) -> AsyncIterator[Source]:
-    async with _client(settings, key, clock, observer) as client:
+    async with api_client(settings, key, clock, observer) as client:
         yield VideoDb(client, clock=clock, observer=observer, page_size=settings.page_size)
 
 
-def _client(settings: Settings, key: str, clock: Clock, observer: Observer) -> ApiClient:
+def api_client(settings: Settings, key: str, clock: Clock, observer: Observer) -> ApiClient:
+    """To be opened by `async with`."""
     return ApiClient(
         settings.base_url,
         key,
@@ -341,7 +285,8 @@ def _throttle(settings: Settings, bwlimit: Callable[[], Timetable] | None) -> Th
     return Throttle(lambda: table().rate(clock.now().astimezone()), clock=clock)
 
 
-def _fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None) -> HttpFetcher:
+def storage_fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None) -> HttpFetcher:
+    """To be opened by `async with`."""
     return HttpFetcher(
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
@@ -352,6 +297,32 @@ def _fetcher(settings: Settings, clock: Clock, throttle: Throttle | None = None)
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
     )
+
+
+def _helpers(settings: Settings, root: Path) -> tuple[Helper, ...]:
+    """Processes beside this one, none of them begun; with it no more than there are processors."""
+    setup = Setup(
+        destination=str(root.absolute()),
+        min_free=settings.min_free,
+        naming=settings.name_template,
+        workers=settings.workers,
+        max_file_size=settings.max_file_size,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        total_timeout=settings.total_timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+        log_level=logging.getLogger("syncer").getEffectiveLevel(),
+    )
+    return tuple(HelperProcess(setup) for _ in range(min(settings.processes, _processors()) - 1))
+
+
+def _processors() -> int:
+    """Those this process may use; where that cannot be told (macOS, a filter on system calls), all of them."""
+    if hasattr(os, "sched_getaffinity"):
+        with suppress(OSError):
+            return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _rules(settings: Settings) -> Rules:

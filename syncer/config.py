@@ -40,6 +40,7 @@ class Settings:
     api_key_command: str | None = None
     api_key_keyring: str | None = None  # SERVICE or SERVICE/USER
     workers: int = 4
+    processes: int = 2
     connect_timeout: float = 15.0
     read_timeout: float = 60.0
     total_timeout: float | None = None

@@ -271,6 +271,13 @@ OPTIONS: tuple[Option, ...] = (
         "ENTRY",
     ),
     Option("workers", "Files fetched at once.", whole_number(1, 64), "N", "4"),
+    Option(
+        "processes",
+        "Processes that bring files where one processor is too little, no more than there are; 1 for a single one.",
+        whole_number(1, 16),
+        "N",
+        "2",
+    ),
     Option("connect_timeout", "Time to wait for a connection.", seconds, "SECONDS", "15"),
     Option("read_timeout", "Time without a byte after which a transfer counts as stalled.", seconds, "SECONDS", "60"),
     Option(

@@ -27,7 +27,7 @@ _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 @json_option
 def doctor_command(settings: Settings, *, as_json: bool) -> int:
     """Check key, API, storage, destination and ledger: each line ok, warn or fail, with the way out."""
-    from syncer.bootstrap import doctor
+    from syncer.examining import doctor
 
     findings = run_async(doctor(settings))
     code = exit_code(findings)

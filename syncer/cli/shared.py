@@ -36,6 +36,7 @@ CHOICE = ("include", "exclude", "since", "until")
 LOG = ("log_format", "log_file")
 TRANSFER = (
     "workers",
+    "processes",
     "total_timeout",
     "tries",
     "name_template",

@@ -24,6 +24,7 @@
     │   ├── ChecksumMismatch    -   the storage's own checksum says otherwise
     │   └── NoLink              -   the job is done, and the API gives no link
     ├── NameTaken               -   something else lies where the file should go
+    ├── Declined                -   another process cannot see to a file: it is seen to here
     └── StaleClaim              -   the claim ran out and somebody else holds the entry
 
 Messages never carry a key or a link's query string: whoever raises puts in host names and status codes only.
@@ -188,6 +189,10 @@ class NoLink(FetchError):
 
 class NameTaken(SyncerError):
     """Something that this entry did not put there lies under its final name."""
+
+
+class Declined(SyncerError):
+    """Another process that was asked for a file leaves it to the one that asked; the file is not to blame."""
 
 
 class StaleClaim(SyncerError):

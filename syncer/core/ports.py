@@ -5,9 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from syncer.core.errands import Errand
 from syncer.core.events import Event
 from syncer.core.ledger_ports import Inventory, Ledger
-from syncer.core.model import Job, Link, Listing, Page, StoredFile
+from syncer.core.model import Job, Link, Listing, Page, Promise, StoredFile
 from syncer.core.resume import Answer, Ask
 from syncer.core.segments import Span
 from syncer.core.verify import Finding
@@ -19,8 +20,10 @@ __all__ = [
     "Destination",
     "Exchange",
     "Fetcher",
+    "Helper",
     "Hook",
     "Inventory",
+    "Lead",
     "Ledger",
     "Observer",
     "Partial",
@@ -263,8 +266,16 @@ class Destination(Protocol):
         """Make the manifest durable."""
         ...
 
-    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
-        """Add a published file to the manifest."""
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile, *, is_durable: bool = False) -> None:
+        """Add a published file to the manifest; `is_durable` says that another process fsynced it and its folder."""
+        ...
+
+    async def note_partial(self, job_id: str) -> None:
+        """Another process may have left a partial of this job: where there is one, it is known from now on."""
+        ...
+
+    async def free(self) -> int | None:
+        """Bytes that may be written before only the floor of free space is left; None where that cannot be told."""
         ...
 
     async def sweep(self, job_ids: Sequence[str]) -> None:
@@ -326,4 +337,45 @@ class Watcher(Protocol):
 
     def found(self, finding: Finding) -> None:
         """Something a user is to hear of."""
+        ...
+
+
+class Lead(Protocol):
+    """Whoever gave an errand, as seen by the one that runs it; on the event loop's thread."""
+
+    async def reserve(self, path: str, promise: Promise) -> bool:
+        """As `Ledger.reserve`, whose errors it raises: they end the errand. So does Declined, its own."""
+        ...
+
+    def arrived(self, count: int) -> None:
+        """So many bytes more came."""
+        ...
+
+    def done_with_line(self) -> None:
+        """All bytes of a small file are here: it is still to be written, proven and published."""
+        ...
+
+
+class Helper(Protocol):
+    """Another process, with a processor and an interpreter's lock of its own, that sees files home."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes errands."""
+        ...
+
+    async def start(self, destination_id: str) -> None:
+        """Returns once it takes errands for the destination of this id. Raises Declined where it cannot."""
+        ...
+
+    async def bring(self, errand: Errand, lead: Lead) -> StoredFile:
+        """Fetch, prove, publish; everything but the manifest. Any number at once, each file by one of them only.
+
+        Raises FetchError and NameTaken, which the file is to blame for, what `lead` raised, and Declined for all else:
+        then nobody works at the file any more, and a partial of it may lie there. So it is when cancelled.
+        """
+        ...
+
+    async def end(self) -> None:
+        """Returns once nothing is written any more; errands under way are Declined."""
         ...

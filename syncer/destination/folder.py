@@ -37,9 +37,11 @@ class FolderDestination:
     Every piece of work proves the marker first and is then done relative to the folder it was found in (I5).
     """
 
-    def __init__(self, root: Path, *, clock: Clock, threads: int = 16, min_free: int | None = 0) -> None:
+    def __init__(
+        self, root: Path, *, clock: Clock, threads: int = 16, min_free: int | None = 0, keeps_manifest: bool = True
+    ) -> None:
         """`root` is the folder; `threads` bounds the file operations at once; `min_free` bytes are left free, None
-        for the default of `core.space`."""
+        for the default of `core.space`. Where this one does not keep the manifest, `enlist` leaves it to others."""
         self._site = Site(root.absolute(), clock.monotonic)
         self._shelf = Shelf(self._site)
         self._room = Room(self._site.root, min_free)
@@ -48,6 +50,7 @@ class FolderDestination:
         self._folders = Folders(self._site.root)
         self._direct = Direct(clock.monotonic)
         self._manifest = Manifest(self._site)
+        self._keeps_manifest = keeps_manifest
         self._mode = 0o666 & ~_umask()
         self._held: set[str] = set()
 
@@ -157,12 +160,18 @@ class FolderDestination:
             await self._hands.do(reading.close)
         return reading.digester.hexdigests()
 
-    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile, *, is_durable: bool = False) -> None:
         """Add a published file to the manifest; durable itself at `flush` and `close`.
 
         A file that another pass published may never have had its folder fsynced: that is made up for here (I2).
         """
-        await self._hands.go(self._enlist, ManifestLine(job_id, name, file))
+        await self._hands.go(self._enlist, ManifestLine(job_id, name, file), is_durable)
+
+    async def note_partial(self, job_id: str) -> None:
+        await self._hands.do(self._note_partial, name_of(job_id))
+
+    async def free(self) -> int | None:
+        return await self._hands.do(self._free)
 
     async def sweep(self, job_ids: Sequence[str]) -> None:
         await self._hands.do(self._sweep, [name_of(job_id) for job_id in job_ids])
@@ -188,15 +197,25 @@ class FolderDestination:
         with self._site.opened() as here:
             return [not self._shelf.may_hold(name, here) and _is_free(path, here.root) for name, path in jobs]
 
+    def _note_partial(self, name: str) -> None:
+        with self._site.opened() as here:
+            if size_at(name, folder_of(self._site, here)) is not None:
+                self._shelf.made(name)
+
+    def _free(self) -> int | None:
+        with self._site.opened() as here:
+            return self._room.free(here.root)
+
     def _size_of(self, path: str) -> int | None:
         split(path)
         with self._site.opened() as here:
             return size_at(path, here.root)
 
-    async def _enlist(self, line: ManifestLine) -> None:
-        if not self._folders.take_fresh(line.file.path):
+    async def _enlist(self, line: ManifestLine, is_durable: bool) -> None:  # noqa: FBT001 - passed through a thread
+        if not self._folders.take_fresh(line.file.path) and not is_durable:
             self._settle(line.file.path)
-        await self._hands.together(self._manifest.extend, line)
+        if self._keeps_manifest:
+            await self._hands.together(self._manifest.extend, line)
 
     def _settle(self, path: str) -> None:
         *above, name = split(path)

@@ -81,6 +81,11 @@ class Room:
         with self._lock:
             self._aside.pop(name, None)
 
+    def free(self, fd: int) -> int | None:
+        """Bytes above the floor, what is set aside among them; None where the file system does not tell. Blocking."""
+        found = self._ask(fd)
+        return free_above(self._floor, found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
     def _lacks(self, count: int, fd: int) -> bool:
         if self._unseen >= STEP or (self._left is not None and self._unspoken() < count):
             self._look(fd)
@@ -93,5 +98,4 @@ class Room:
         self._unseen = 0
         if self._floor == 0:
             return
-        found = self._ask(fd)
-        self._left = free_above(self._floor, found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+        self._left = self.free(fd)

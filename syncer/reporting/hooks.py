@@ -14,6 +14,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from syncer.core.environment import clean
 from syncer.core.events import HookFailed
 from syncer.core.model import StoredFile
 from syncer.core.ports import Observer
@@ -30,8 +31,6 @@ GRACE = 2.0
 
 WHEN_STOPPED = 4.0
 """Seconds for a command when a pass was stopped: whoever stops syncer waits for it."""
-
-PRIVATE = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_BASE_URL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +94,6 @@ class AfterPass:
         problem = await run(command, clean(self.environ) | _variables(told))
         if problem is not None:
             _log.warning("the --on-pass command %s", problem)
-
-
-def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without syncer's own variables: among them are the key, and URLs with passwords in them."""
-    return {k: v for k, v in environ.items() if k not in PRIVATE and not k.startswith("SYNCER_")}
 
 
 def _variables(told: Mapping[str, str]) -> dict[str, str]:

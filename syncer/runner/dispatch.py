@@ -21,9 +21,14 @@ _LEARNT_FROM = 10_000
 """Files of the ledger whose sizes tell what to expect of the others."""
 
 
-FINISHING = 3
+FINISHING = 8
 """For each worker, so many small files more may be on their way to the disk: many of them are quick together, where
 each by itself waits for it. They wait in memory."""
+
+
+TURNS = 3
+"""Of the event loop, for which the dispatcher waits with what it does about news: files that end close together are
+replaced together."""
 
 
 class Overhear:
@@ -80,6 +85,10 @@ class Dispatcher:
         """These may be due now, or under another link."""
         self._offered.update(ids)
         self._news.set()
+
+    def waiting(self) -> int:
+        """Files that are due, now or later in this pass, and not begun, as far as they are known."""
+        return len(self.planner) - len(self._running)
 
     def listing_ended(self) -> None:
         """No further entries will come; `run` returns once those there are have had their turn."""
@@ -226,6 +235,8 @@ class Dispatcher:
                 self._alarm = moment, asyncio.create_task(clock.sleep(seconds), name="look again")
                 self._alarm[1].add_done_callback(lambda _: self._news.set())
         await self._news.wait()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def _silence(self) -> list["asyncio.Task[None]"]:
         """No alarm any more; its sleeper, if there was one, is about to end."""

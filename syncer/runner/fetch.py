@@ -1,20 +1,22 @@
 """One file from its link to its final name: ask, judge, pour, prove, publish."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from syncer.core import naming, resume
+from syncer.core.errands import Free
 from syncer.core.errors import FetchError, NameTaken, NoRoom, NotTheFile
 from syncer.core.events import BytesArrived, FetchRestarted, FetchStarted
-from syncer.core.model import Claim, Entry, Link, Outcome, Promise, Stored, StoredFile
-from syncer.core.ports import Exchange, Partial
+from syncer.core.model import Claim, Entry, Link, Promise, Stored, StoredFile
+from syncer.core.ports import Clock, Destination, Exchange, Fetcher, Observer, Partial
 from syncer.runner.intake import Intake
 from syncer.runner.lanes import Lanes
-from syncer.runner.lookout import Free, Lookout
+from syncer.runner.lookout import is_fresh, likely_path
 from syncer.runner.offload import offload
-from syncer.runner.parts import Counts, Parts, Rules, label_of
+from syncer.runner.parts import Counts, Rules, label_of
 from syncer.runner.segmented import Means, Segments, SegmentsEnded
 
 FRUITLESS = 3
@@ -42,6 +44,7 @@ class Gauge:
     def __init__(self) -> None:
         self.fetched = 0
         self.recovered = False
+        self.was_declined = False  # by another process that was to bring the file
         self.deadline: datetime | None = None  # of the link the bytes came under
         self.entry: Entry | None = None  # with what was noted of it since it was claimed
         self._before: int | None = None
@@ -88,31 +91,45 @@ class Gauge:
         self._lacking = self._since = None
 
 
+class Notes(Protocol):
+    """What is noted of an entry on its file's way: as `core.ports.Ledger` has it, errors included."""
+
+    async def reserve(self, claim: Claim, path: str, promise: Promise) -> bool: ...
+
+    async def relink(self, claim: Claim, link: Link) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What files are fetched with. `done_with_line` is told the id of a small file whose bytes are all here: it needs
+    its connection no longer, and is still to be written."""
+
+    fetcher: Fetcher
+    destination: Destination
+    notes: Notes
+    observer: Observer
+    clock: Clock
+    done_with_line: Callable[[str], object]
+
+
 class Fetching:
     """Fetches claimed entries, any number at once; holds no state of its own but the counts."""
 
-    def __init__(self, parts: Parts, rules: Rules, counts: Counts, lanes: Lanes) -> None:
-        self._parts = parts
+    def __init__(self, tools: Tools, rules: Rules, counts: Counts, lanes: Lanes) -> None:
+        self._tools = tools
         self._rules = rules
         self._counts = counts
-        self._lanes = lanes
-        self._lookout = Lookout(parts, rules)
         self._segments = Segments(
-            Means(parts.fetcher, parts.clock, lanes, most=rules.segments, least=rules.segment_size)
+            Means(tools.fetcher, tools.clock, lanes, most=rules.segments, least=rules.segment_size)
         )
 
-    def look_ahead(self, claims: Iterable[Claim]) -> None:
-        """These come next: what lies in the destination for them is looked up meanwhile."""
-        self._lookout.look(claims)
+    async def fetch(self, claim: Claim, link: Link, gauge: Gauge, free: Free | None) -> Stored:
+        """Bring the file. `free` where it is known that there is no partial, and which path is free.
 
-    async def close(self) -> None:
-        """Nothing is looked up any more."""
-        await self._lookout.close()
-
-    async def fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Outcome:
-        destination, opened = self._parts.destination, list[Partial]()
+        Raises FetchError, NameTaken, StaleClaim, DestinationError, LedgerError.
+        """
+        destination, opened = self._tools.destination, list[Partial]()
         try:
-            free = self._lookout.take(claim)
             if free is None:
                 free = await destination.in_one_go(self._open, claim, opened)
             else:
@@ -124,8 +141,6 @@ class Fetching:
             except SegmentsEnded:
                 claim = replace(claim, entry=gauge.entry or claim.entry)
                 promise, path, body = await self._fill(claim, link, partial, gauge, free)
-            if body is not None and self._parts.hook is None:  # of the user's commands, no more at once than workers
-                self._lanes.done_with(claim.entry.id)
             return Stored(await self._conclude(claim, partial, promise, path, body))
         except FetchError as error:
             for partial in opened:
@@ -143,12 +158,12 @@ class Fetching:
 
         In the destination only. Were it cancelled, what it returned would be lost; what is opened must not be.
         """
-        entry, destination = claim.entry, self._parts.destination
+        entry, destination = claim.entry, self._tools.destination
         opened.append(await destination.open_partial(entry.id))
-        path = self._lookout.likely_path(claim)
+        path = likely_path(claim, self._rules.naming)
         if await destination.size_of(path) is not None:
             return None
-        return Free(path, self._parts.clock.monotonic())
+        return Free(path, self._tools.clock.monotonic())
 
     def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
         """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
@@ -170,12 +185,12 @@ class Fetching:
         A small body that was here at once is returned too: it is still to be written.
         """
         asked = resume.ask(partial.size, claim.entry.promise)
-        async with self._parts.fetcher.open(link, asked) as exchange:
+        async with self._tools.fetcher.open(link, asked) as exchange:
             verdict = self._judge(claim, asked, exchange.answer)
             if not isinstance(verdict, resume.AskAgain):
                 return await self._pour(claim, link, partial, (exchange, verdict), gauge, free)
         reason = verdict.reason
-        async with self._parts.fetcher.open(link, resume.Ask()) as exchange:
+        async with self._tools.fetcher.open(link, resume.Ask()) as exchange:
             verdict = resume.judge(resume.Ask(), Promise(), exchange.answer)
             if isinstance(verdict, resume.AskAgain):
                 raise NotTheFile(f"{exchange.answer.host}: {verdict.reason}.")
@@ -194,9 +209,12 @@ class Fetching:
         (exchange, verdict), entry = reply, claim.entry
         promise, gauge.deadline = verdict.promise, link.expires_at
         resume.refuse_too_large(promise, self._rules.max_file_size)
+        data = await exchange.take() if isinstance(verdict, resume.FromStart) else None
+        if data is not None:
+            self._tools.done_with_line(entry.id)
         if link != entry.link:
             # Noted only now that it lives: a refused one must not make the listed one pass for new (I7).
-            await self._parts.ledger.relink(claim, link)
+            await self._tools.notes.relink(claim, link)
         tail, keep = await self._kept(claim, partial, verdict)
         extension = naming.extension_for(promise.content_type, link.url)
         path = await self._reserve(claim, promise, extension, free=free)
@@ -206,17 +224,17 @@ class Fetching:
         def progress(count: int) -> None:
             gauge.pour(count)
             self._counts.bytes += count
-            self._parts.observer.notify(BytesArrived(entry.id, count))
+            self._tools.observer.notify(BytesArrived(entry.id, count))
 
-        if isinstance(verdict, resume.FromStart) and (data := await exchange.take()) is not None:
-            self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, 0))
-            gauge.begin(promise.size, self._parts.clock.monotonic())
+        if data is not None:
+            self._tools.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, 0))
+            gauge.begin(promise.size, self._tools.clock.monotonic())
             intake = Intake(partial, room=promise.size, most=most, declared=promise.content_type)
             return promise, path, _Body(data, intake, progress)
         version = self._segments.version_of(entry.id, partial, promise, exchange.answer)
         await partial.begin(keep, wanted_digests(promise), promise.size, version)
         held = partial.held
-        self._parts.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, held))
+        self._tools.observer.notify(FetchStarted(entry.id, label_of(claim), promise.size, held))
         if isinstance(verdict, resume.Complete):
             return promise, path, None
         room = None if promise.size is None else promise.size - keep
@@ -225,7 +243,7 @@ class Fetching:
         intake = Intake(
             sink, tail=tail, room=room, most=None if most is None else most - keep, declared=promise.content_type
         )
-        gauge.begin(None if promise.size is None else promise.size - held + len(tail), self._parts.clock.monotonic())
+        gauge.begin(None if promise.size is None else promise.size - held + len(tail), self._tools.clock.monotonic())
         try:
             if segmented is not None:
                 await segmented.pour(exchange, intake, progress)
@@ -268,15 +286,15 @@ class Fetching:
 
         `free` is one that nothing had a moment ago; `after` one that turned out to be taken, and `reason` says why.
         """
-        entry, parts = claim.entry, self._parts
+        entry, tools = claim.entry, self._tools
         new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
         for path in itertools.chain([entry.path] if entry.path else [], new):
             if path == after:
                 continue
-            seen = free is not None and free.path == path and self._lookout.is_fresh(free)
-            if not seen and await parts.destination.size_of(path) is not None:
+            seen = free is not None and free.path == path and is_fresh(free, self._tools.clock)
+            if not seen and await tools.destination.size_of(path) is not None:
                 continue
-            if await parts.ledger.reserve(claim, path, promise):
+            if await tools.notes.reserve(claim, path, promise):
                 return path
         raise NameTaken(reason or "Every name for this file is taken in the destination, or its folder cannot be used.")
 
@@ -291,13 +309,13 @@ class Fetching:
     ) -> StoredFile:
         """Take in a body that is still to be written, prove the partial and publish it, under another name where
         somebody was quicker."""
-        destination = self._parts.destination
+        destination = self._tools.destination
         extension = naming.extension_for(promise.content_type, None)
         if promise.size is None:
             # Sent without a length, it has one now; were it not in the ledger, a kill from here on could not heal.
             await destination.in_one_go(self._prove, partial, promise)
             promise = replace(promise, size=partial.size)
-            await self._parts.ledger.reserve(claim, path, promise)
+            await self._tools.notes.reserve(claim, path, promise)
         reason = ""
         for _ in range(MOST_NAMES):
             try:
@@ -318,7 +336,7 @@ class Fetching:
 
         Raises NameTaken, and may be called again then, without a body.
         """
-        entry, parts = claim.entry, self._parts
+        entry, tools = claim.entry, self._tools
         if body is not None:
             await partial.begin(0, wanted_digests(promise), promise.size)
             body.intake.write(body.data)
@@ -326,8 +344,8 @@ class Fetching:
                 body.intake.finish()
         digests = await self._prove(partial, promise)
         await partial.publish(path, entry.created_at)
-        file = stored_file(path, partial.size, digests["sha256"], promise, parts.clock.now())
-        await parts.destination.enlist(entry.id, entry.name, file)
+        file = stored_file(path, partial.size, digests["sha256"], promise, tools.clock.now())
+        await tools.destination.enlist(entry.id, entry.name, file)
         return file
 
     async def _prove(self, partial: Partial, promise: Promise) -> dict[str, str]:
@@ -339,7 +357,7 @@ class Fetching:
 
     def _restarted(self, claim: Claim, reason: str) -> None:
         self._counts.restarted += 1
-        self._parts.observer.notify(FetchRestarted(claim.entry.id, label_of(claim), reason))
+        self._tools.observer.notify(FetchRestarted(claim.entry.id, label_of(claim), reason))
 
 
 def stored_file(path: str, size: int, sha256: str, promise: Promise, at: datetime) -> StoredFile:

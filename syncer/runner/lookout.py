@@ -2,31 +2,36 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from syncer.core import naming
+from syncer.core.errands import Free
 from syncer.core.errors import DestinationError
 from syncer.core.model import Claim
-from syncer.runner.parts import Parts, Rules
+from syncer.core.naming import Naming
+from syncer.core.ports import Clock, Destination
 
 LATELY = 1.0
 """Seconds for which a name that was free counts as free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
-    """A path under which nothing lay at a moment of the monotonic clock."""
+def is_fresh(free: Free, clock: Clock) -> bool:
+    """Whether what was free then counts as free now."""
+    return clock.monotonic() - free.at < LATELY
 
-    path: str
-    at: float
+
+def likely_path(claim: Claim, names: Naming) -> str:
+    """The one reserved for its file, or the one that its job's name alone gives."""
+    entry = claim.entry
+    return entry.path or naming.path_for(names, entry.id, entry.name, entry.created_at, extension="")
 
 
 class Lookout:
     """Knows of some claims that their job has no partial, and that the name their file is likely to get is free."""
 
-    def __init__(self, parts: Parts, rules: Rules) -> None:
-        self._parts = parts
-        self._rules = rules
+    def __init__(self, destination: Destination, clock: Clock, names: Naming) -> None:
+        self._destination = destination
+        self._clock = clock
+        self._names = names
         self._wanted: dict[str, Claim] = {}  # by the id; nobody has begun with them
         self._known: dict[str, Free] = {}
         self._task: asyncio.Task[None] | None = None
@@ -42,16 +47,7 @@ class Lookout:
         finds is of no use from here on: there may be a partial by then."""
         self._wanted.pop(claim.entry.id, None)
         free = self._known.pop(claim.entry.id, None)
-        return free if free is not None and self.is_fresh(free) else None
-
-    def is_fresh(self, free: Free) -> bool:
-        return self._parts.clock.monotonic() - free.at < LATELY
-
-    def likely_path(self, claim: Claim) -> str:
-        """The one reserved for it, or the one that its job's name alone gives."""
-        entry = claim.entry
-        made = naming.path_for(self._rules.naming, entry.id, entry.name, entry.created_at, extension="")
-        return entry.path or made
+        return free if free is not None and is_fresh(free, self._clock) else None
 
     async def close(self) -> None:
         """No look is under way any more."""
@@ -63,12 +59,12 @@ class Lookout:
     async def _look(self) -> None:
         try:
             while self._wanted:
-                at = self._parts.clock.monotonic()
+                at = self._clock.monotonic()
                 claims = list(self._wanted.values())
-                paths = [self.likely_path(claim) for claim in claims]
+                paths = [likely_path(claim, self._names) for claim in claims]
                 jobs = [(claim.entry.id, path) for claim, path in zip(claims, paths, strict=True)]
-                are_free = await self._parts.destination.look(jobs)
-                self._known = {job_id: free for job_id, free in self._known.items() if self.is_fresh(free)}
+                are_free = await self._destination.look(jobs)
+                self._known = {job_id: free for job_id, free in self._known.items() if is_fresh(free, self._clock)}
                 for claim, path, is_free in zip(claims, paths, are_free, strict=True):
                     if self._wanted.get(claim.entry.id) is not claim:
                         continue  # begun with meanwhile

@@ -19,6 +19,7 @@ from syncer.core.errors import (
 from syncer.core.events import ListingEnded, PageListed, PassEnded, PassStarted
 from syncer.core.model import Entry, Listing, Page, RemoteStatus, Sighting, State, Tally
 from syncer.core.report import MOST_NAMED, Deadlines, Failure, Loss, Report, judge_pass
+from syncer.runner.crew import Crew
 from syncer.runner.dispatch import Dispatcher, Overhear
 from syncer.runner.lanes import Lanes
 from syncer.runner.limits import Budget
@@ -59,7 +60,8 @@ class Pass:
         self._remakes = Remakes(parts, rules)
         relinker, prober = Relinker(parts, self._counts, self._remakes), Prober(parts.fetcher, parts.clock)
         lanes = Lanes(parts.clock)
-        worker = Worker(parts, rules, self._counts, relinker, pace, prober, lanes)
+        self._crew = Crew(parts, rules, self._counts, lanes)
+        worker = Worker(parts, rules, self._counts, relinker, pace, prober, self._crew)
         self._dispatcher = overhear.dispatcher = Dispatcher(parts, rules, worker, pace, lanes, self._budget.room)
         self._scout = Scout(parts, rules, self._counts, pace, self._dispatcher, prober, relinker)
         self._begun = asyncio.Event()  # the list has brought something, or ended
@@ -107,12 +109,16 @@ class Pass:
             asyncio.create_task(self._remakes.run(self._dispatcher.wake), name="remakes"),
             asyncio.create_task(self._scout.run(), name="scout"),
         ]
+        crew = []
+        if self._parts.helpers:
+            crew.append(asyncio.create_task(self._crew.run(self._dispatcher.waiting), name="crew"))
         try:
-            await _all_or_first_error(tasks, beside)
+            await _all_or_first_error(tasks, [*beside, *crew])
         finally:
-            for task in (*tasks, *beside):
-                task.cancel()
-            await asyncio.gather(*tasks, *beside, return_exceptions=True)
+            try:
+                await _cancelled([*tasks, *beside])
+            finally:
+                await _cancelled(crew)  # last: helpers are told to stop by those that wait for them
 
     async def _fetch_within_limits(self) -> None:
         """Fetch, until the user's limit on a pass is reached: what runs is parked then, and the list is still read."""
@@ -325,3 +331,10 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]], beside: list[asyn
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    """Returns once all of them have ended, however they did."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

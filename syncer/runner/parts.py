@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,7 +13,7 @@ from syncer.core.filters import JobFilter
 from syncer.core.model import Claim, Story
 from syncer.core.naming import Naming
 from syncer.core.planner import Prefer
-from syncer.core.ports import Clock, Destination, Fetcher, Hook, Ledger, Observer, Source
+from syncer.core.ports import Clock, Destination, Fetcher, Helper, Hook, Ledger, Observer, Source
 from syncer.core.report import Loss, Transfer
 from syncer.core.retry import RetryPolicy
 from syncer.core.segments import LEAST
@@ -31,6 +33,9 @@ class Parts:
     clock: Clock
     rng: random.Random
     hook: Hook | None = None
+    helpers: tuple[Helper, ...] = ()  # processes that are begun where one is not enough
+    cpu_seconds: Callable[[], float] = time.process_time  # of this process
+    is_limited: Callable[[], bool] = lambda: False  # whether the user limits the rate just now
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from syncer.core import relinking, resume, retry
 from syncer.core.errors import (
+    Declined,
     FetchError,
     Interrupted,
     LinkRefused,
@@ -31,8 +32,8 @@ from syncer.core.model import (
     Stored,
 )
 from syncer.core.report import Loss
-from syncer.runner.fetch import Fetching, Gauge, stored_file, wanted_digests
-from syncer.runner.lanes import Lanes
+from syncer.runner.crew import Crew
+from syncer.runner.fetch import Gauge, stored_file, wanted_digests
 from syncer.runner.pace import Pace
 from syncer.runner.parts import Counts, Parts, Rules, label_of
 from syncer.runner.probe import Prober
@@ -49,7 +50,7 @@ class Worker:
     """Brings claimed entries home, any number of them at once. Holds no state of its own but the counts."""
 
     def __init__(
-        self, parts: Parts, rules: Rules, counts: Counts, relinker: Relinker, pace: Pace, prober: Prober, lanes: Lanes
+        self, parts: Parts, rules: Rules, counts: Counts, relinker: Relinker, pace: Pace, prober: Prober, crew: Crew
     ) -> None:
         self._parts = parts
         self._rules = rules
@@ -57,15 +58,15 @@ class Worker:
         self._pace = pace
         self._relinker = relinker
         self._prober = prober
-        self._fetching = Fetching(parts, rules, counts, lanes)
+        self._crew = crew
 
     def look_ahead(self, claims: Iterable[Claim]) -> None:
         """These come next."""
-        self._fetching.look_ahead(claims)
+        self._crew.look_ahead(claims)
 
     async def close(self) -> None:
         """No further claims come, and none is worked on."""
-        await self._fetching.close()
+        await self._crew.close()
 
     async def work(self, claim: Claim) -> Outcome | None:
         """See one claim through and settle it; how it ended, None where the claim ran out meanwhile.
@@ -120,7 +121,7 @@ class Worker:
             guard = Guard(self._relinker, claim, link, gauge, self._parts.clock, fresh=fresh)
             try:
                 async with guard:
-                    return await self._fetching.fetch(claim, link, gauge)
+                    return await self._fetch(claim, link, gauge)
             except LinkRefused as error:
                 if fresh:
                     return await self._relinker.give_up(claim, error.message)
@@ -134,6 +135,14 @@ class Worker:
                 if guard.spare is not None:
                     self._relinker.switched(claim, link, guard.spare)
                     link = guard.spare
+
+    async def _fetch(self, claim: Claim, link: Link, gauge: Gauge) -> Stored:
+        """Have the file fetched, here or by another process; what that one left undone is done here."""
+        try:
+            return await self._crew.fetch(claim, link, gauge)
+        except Declined:
+            claim = replace(claim, entry=gauge.entry or claim.entry)
+            return await self._recover(claim) or await self._crew.fetch(claim, link, gauge)
 
     async def _living(
         self, claim: Claim, link: Link | None, refusal: LinkRefused | None, gauge: Gauge

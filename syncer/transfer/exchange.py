@@ -104,12 +104,20 @@ class HttpExchange:
         return self._answer
 
     async def take(self) -> bytes | None:
-        """All of a body of up to SMALL bytes, where it comes within a moment and nobody limits the rate."""
+        """All of a body of up to SMALL bytes, where it comes within a moment and nobody limits the rate.
+
+        Its connection is free for another request from then on.
+        """
         body, answer = self._reply.pourable, self._answer
         if body is None or self._throttle is not None or answer.status not in (200, 206):
             return None
         expected = expected_length(answer)
-        return None if expected is None or expected > SMALL else await body.take(expected)
+        if expected is None or expected > SMALL:
+            return None
+        data = await body.take(expected)
+        if data is not None:
+            await self._reply.close()
+        return data
 
     async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
         """Send the body to `sink` in blocks of up to 1 MiB, at least every half second.

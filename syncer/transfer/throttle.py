@@ -38,6 +38,11 @@ class Throttle:
         self._lock = threading.Lock()
         self._free_at = clock.monotonic()  # when the next slot begins
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a limit at this moment."""
+        return self._rate() is not None
+
     def ask(self, most: int) -> Grant:
         """Leave to move up to `most` bytes: at least one, and no more than a quantum's worth. `most` is above 0."""
         rate = self._rate()

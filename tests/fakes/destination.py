@@ -57,8 +57,10 @@ class FakeDisk:
 class FakeDestination:
     """`core.ports.Archive` on a `FakeDisk`; names that differ only in case or Unicode form are one name."""
 
-    def __init__(self, disk: FakeDisk | None = None) -> None:
+    def __init__(self, disk: FakeDisk | None = None, *, keeps_manifest: bool = True) -> None:
+        """Where this one does not keep the manifest, `enlist` leaves it to others."""
         self.disk = disk or FakeDisk()
+        self._keeps_manifest = keeps_manifest
         self._expected: str | None = None
         self._held: set[str] = set()
 
@@ -167,10 +169,19 @@ class FakeDestination:
         self.disk.look()
         self.disk.flushed = len(self.disk.manifest)
 
-    async def enlist(self, job_id: str, name: str | None, file: StoredFile) -> None:
+    async def enlist(self, job_id: str, name: str | None, file: StoredFile, *, is_durable: bool = False) -> None:
         await asyncio.sleep(0)
         self.check()
-        self.disk.manifest.append((job_id, name, file))
+        if self._keeps_manifest:
+            self.disk.manifest.append((job_id, name, file))
+
+    async def note_partial(self, job_id: str) -> None:
+        pass
+
+    async def free(self) -> int | None:
+        await asyncio.sleep(0)
+        self.check()
+        return 1 << 50 if self.disk.above_floor is None else self.disk.above_floor
 
     async def sweep(self, job_ids: Sequence[str]) -> None:
         await asyncio.sleep(0)

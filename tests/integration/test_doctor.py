@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from helpers.site import CREATED, jobs
 
-from syncer.bootstrap import doctor
 from syncer.core.doctor import exit_code
+from syncer.examining import doctor
 from syncer.sandbox.faults import Kind, Op
 from syncer.sandbox.faults_wire import Status
 from syncer.sandbox.model import (

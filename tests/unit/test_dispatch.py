@@ -35,13 +35,13 @@ class SlowDisk(FakeDestination):
         super().__init__()
         self.go_on, self.waiting, self.refuses = asyncio.Event(), 0, False
 
-    async def enlist(self, job_id, name, file):
+    async def enlist(self, job_id, name, file, *, is_durable=False):
         self.waiting += 1
         try:
             await self.go_on.wait()
             if self.refuses:
                 raise DestinationRefused("The destination memory is full.", hint="Make room.")
-            await super().enlist(job_id, name, file)
+            await super().enlist(job_id, name, file, is_durable=is_durable)
         finally:
             self.waiting -= 1
 

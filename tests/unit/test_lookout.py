@@ -9,8 +9,8 @@ from fakes.destination import FakeDestination, FakeDisk, Published
 from fakes.source import START, ManualClock
 
 from syncer.core.model import Claim, Entry, RemoteStatus, State
-from syncer.runner.lookout import LATELY, Lookout
-from syncer.runner.parts import Rules
+from syncer.core.naming import Naming
+from syncer.runner.lookout import LATELY, Lookout, likely_path
 
 
 def claim_of(job_id, **more):
@@ -32,7 +32,7 @@ async def parts(disk):
 
 @pytest.fixture
 async def lookout(parts):
-    made = Lookout(parts, Rules())
+    made = Lookout(parts.destination, parts.clock, Naming())
     yield made
     await made.close()
 
@@ -44,11 +44,11 @@ async def looked(lookout, *claims):
 
 async def test_who_has_neither_a_partial_nor_a_file_in_the_way_is_known_once(lookout, disk):
     free, taken, held = claim_of("free"), claim_of("taken"), claim_of("held")
-    disk.files[lookout.likely_path(taken)] = Published(b"a stranger's", None)
+    disk.files[likely_path(taken, Naming())] = Published(b"a stranger's", None)
     disk.partials["held"] = bytearray(b"bytes")
     await looked(lookout, free, taken, held)
     assert (lookout.take(taken), lookout.take(held), lookout.take(claim_of("another"))) == (None, None, None)
-    assert lookout.take(free).path == lookout.likely_path(free)
+    assert lookout.take(free).path == likely_path(free, Naming())
     assert lookout.take(free) is None
 
 
