@@ -25,7 +25,7 @@ BOTH = frozenset({"md5", "crc32c"})
 class Place:
     """Somewhere to open destinations on, to unmount, and to run down to its floor of free space."""
 
-    make: Callable[[], Destination]
+    make: Callable[..., Destination]  # told `keeps_manifest`, or not
     vanish: Callable[[], None]
     come_back: Callable[[], None]
     crowd: Callable[[], Destination]
@@ -34,8 +34,8 @@ class Place:
 def _folder(tmp_path: Path, opened: list[FolderDestination]) -> Place:
     root, away = tmp_path / "dest", tmp_path / "away"
 
-    def make() -> FolderDestination:
-        opened.append(FolderDestination(root, clock=SystemClock()))
+    def make(**more: bool) -> FolderDestination:
+        opened.append(FolderDestination(root, clock=SystemClock(), **more))
         return opened[-1]
 
     def crowd() -> FolderDestination:
@@ -53,7 +53,10 @@ def _memory() -> Place:
         return FakeDestination(disk)
 
     return Place(
-        lambda: FakeDestination(disk), lambda: setattr(disk, "gone", True), lambda: setattr(disk, "gone", False), crowd
+        lambda **more: FakeDestination(disk, **more),
+        lambda: setattr(disk, "gone", True),
+        lambda: setattr(disk, "gone", False),
+        crowd,
     )
 
 
@@ -452,6 +455,7 @@ async def test_what_vanished_is_missed_and_what_came_back_is_there(place, destin
         lambda: destination.look([("other", "a.mp4")]),
         lambda: destination.digest("a.mp4", frozenset()),
         lambda: destination.enlist("job", None, StoredFile("a.mp4", 5, "0" * 64, None, AT)),
+        lambda: destination.enlist("job", None, StoredFile("a.mp4", 5, "0" * 64, None, AT), is_durable=True),
         lambda: destination.sweep(["job"]),
         lambda: destination.prove("dest-1"),
     ):
@@ -557,3 +561,45 @@ async def test_the_manifest_is_flushed_at_any_time(destination):
     await destination.enlist("job", "a", StoredFile("a.mp4", 1, digests_of(b"x")["sha256"], None, AT))
     await destination.flush()
     await destination.flush()
+
+
+async def test_what_another_published_and_made_durable_is_enlisted(place, destination):
+    """As by a second process at the same folder: it publishes, and the one that keeps the manifest enlists."""
+    other = place.make(keeps_manifest=False)
+    await other.prove("dest-1")
+    file = StoredFile("2026/a.mp4", 4, digests_of(b"film")["sha256"], '"v1"', AT)
+    await put(other, "2026/a.mp4", b"film")
+    await other.enlist("job", "Film", file)
+    await other.flush()
+    assert [each async for each in destination.listed()] == []
+    await destination.enlist("job", "Film", file, is_durable=True)
+    await destination.flush()
+    assert [each async for each in destination.listed()] == [("job", "Film", file)]
+    assert await destination.digest("2026/a.mp4", frozenset()) == digests_of(b"film")
+
+
+async def test_a_partial_that_another_left_is_known_once_it_is_noted(place, destination):
+    assert list(await destination.look([("job", "a.mp4"), ("other", "b.mp4")])) == [True, True]
+    other = place.make(keeps_manifest=False)
+    await other.prove("dest-1")
+    await (await filled(other, "job", b"bytes")).close()
+    await destination.note_partial("job")
+    assert list(await destination.look([("job", "a.mp4"), ("other", "b.mp4")])) == [False, True]
+    partial = await destination.open_partial("job", is_new=True)
+    assert partial.size == 5
+    await partial.discard()
+    assert list(await destination.look([("job", "a.mp4")])) == [True]
+
+
+async def test_a_partial_that_is_not_there_is_not_noted(destination):
+    await destination.note_partial("job")
+    assert list(await destination.look([("job", "a.mp4")])) == [True]
+
+
+async def test_what_is_free_above_the_floor_is_told(place, destination):
+    told = await destination.free()
+    assert told is not None
+    assert told > 0
+    crowded = place.crowd()
+    await crowded.prove("dest-1")
+    assert await crowded.free() < told

@@ -17,6 +17,7 @@ NEEDS = {
     "mounts": (_mounts, "root and /dev/fuse"),
     "strace": (lambda: _finds("strace"), "the package strace"),
     "samba": (lambda: _finds("smbd", "smbnetfs"), "the packages samba and smbnetfs"),
+    "processors": (lambda: len(os.sched_getaffinity(0)) > 1, "a second processor"),
     "faketime": (lambda: any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "the package faketime"),
     "postgres": (
         lambda: _finds("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),

@@ -50,9 +50,9 @@ class Told:
 
 
 @asynccontextmanager
-async def parts_of(site, observer=None, *, api_rate=1000.0, read_timeout=20.0):
-    """The real parts on the sandbox's time."""
-    clock, watching = SandboxClock(site.sandbox), Observers([] if observer is None else [observer])
+async def parts_of(site, observer=None, *, api_rate=1000.0, read_timeout=20.0, clock=None):
+    """The real parts on the sandbox's time, or on another clock's."""
+    clock, watching = clock or SandboxClock(site.sandbox), Observers([] if observer is None else [observer])
     client = ApiClient(
         site.sandbox.base_url,
         site.sandbox.api_key,

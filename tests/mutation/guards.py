@@ -31,6 +31,7 @@ REST = "fault/test_storage_faults.py::test_a_bad_answer_to_a_request_for_the_res
 STORAGE = "fault/test_storage_faults.py::"
 DISK = "fault/test_destination_faults.py::"
 SEGMENTS = "fault/test_segment_faults.py::"
+HELPER = "fault/test_helper_faults.py::"
 
 GUARDS = (
     # What is asked for.
@@ -579,5 +580,90 @@ GUARDS = (
         "    if last > length:\n",
         "    if False:\n",
         (f"{SEGMENTS}test_a_map_that_tells_of_more_than_there_is_costs_what_lies_ahead",),
+    ),
+    # A second process.
+    Guard(
+        "a helper ends with the pass that began it",
+        "helping.py",
+        "    os._exit(0)\n",
+        "    await asyncio.Event().wait()\n",
+        (f"{HELPER}test_a_helper_does_not_outlive_a_pass_that_is_killed",),
+    ),
+    Guard(
+        "a helper leaves signals to its pass",
+        "helping.py",
+        "        signal.signal(number, signal.SIG_IGN)\n",
+        "        pass\n",
+        (f"{HELPER}test_a_helper_that_is_told_to_end_by_itself_goes_on",),
+    ),
+    Guard(
+        "a helper has no key",
+        "helper/process.py",
+        "env=clean(os.environ)",
+        "env=dict(os.environ)",
+        ("integration/test_helper_process.py::test_neither_key_nor_link_is_in_its_environment_or_its_command_line",),
+    ),
+    Guard(
+        "only files of which nothing is here go to a helper",
+        "core/errands.py",
+        "    if free is None or entry.path is not None or link != entry.link:\n",
+        "    if free is None:\n",
+        ("unit/test_errands.py::test_a_file_that_something_is_known_of_is_none",),
+    ),
+    Guard(
+        "what a helper leaves off is heard of when nothing is written any more",
+        "helper/process.py",
+        "            self._stop()\n        return False\n",
+        "            self._stop()\n        return super().cancel()\n",
+        ("integration/test_helper_process.py::test_cancelled_it_is_heard_once_the_partial_is_let_go_of",),
+    ),
+    Guard(
+        "what a helper leaves off is looked for",
+        "runner/crew.py",
+        "                await destination.note_partial(errand.id)\n",
+        "                pass\n",
+        (f"{HELPER}test_what_fails_does_so_in_the_same_way_wherever_it_is_fetched",),
+    ),
+    Guard(
+        "what a helper declines is fetched here",
+        "runner/worker.py",
+        "        except Declined:\n            claim =",
+        "        except ZeroDivisionError:\n            claim =",
+        ("unit/test_crew.py::test_one_that_declines_everything_costs_a_pass_nothing",),
+    ),
+    Guard(
+        "what a helper published and did not tell of is not fetched again",
+        "runner/worker.py",
+        "return await self._recover(claim) or await self._crew.fetch(claim, link, gauge)",
+        "return await self._crew.fetch(claim, link, gauge)",
+        ("unit/test_crew.py::test_what_it_published_and_did_not_tell_of_is_taken_in_and_not_fetched_again",),
+    ),
+    Guard(
+        "a helper that declined is asked no more",
+        "runner/crew.py",
+        "                    self._dismiss(helper, error.message)\n",
+        "                    pass\n",
+        ("unit/test_crew.py::test_what_is_declined_is_for_this_process_and_so_is_all_that_follows",),
+    ),
+    Guard(
+        "a file that turns out to be large comes back from a helper",
+        "runner/crew.py",
+        "        if not errands.is_small(promise.size):\n",
+        "        if False:\n",
+        ("unit/test_crew.py::test_a_file_that_turns_out_to_be_too_large_comes_back_before_a_byte_is_kept",),
+    ),
+    Guard(
+        "helpers get nothing where there is no room for two",
+        "runner/crew.py",
+        "is_of_use and await self._is_roomy()",
+        "is_of_use",
+        ("unit/test_crew.py::test_without_room_for_two_files_stay_here",),
+    ),
+    Guard(
+        "helpers end where the rate is limited",
+        "runner/crew.py",
+        "                if load.is_limited and self._away:\n",
+        "                if False:\n",
+        ("unit/test_crew.py::test_under_a_limit_on_the_rate_none_is_begun_and_those_there_are_end",),
     ),
 )

@@ -51,7 +51,7 @@ def due(*files):
     return held
 
 
-def test_what_needs_no_line_needs_none():
+def test_what_done_with_line_needs_none():
     assert Due().needed_rate(Sizes()) == 0
     assert due((1000, None), (1000, -5)).needed_rate(Sizes()) == 0
     assert Due().outlook(Line(1.0), NOW, Sizes()) == Outlook(seconds=0.0)
