@@ -22,15 +22,17 @@ from syncer.helper.setup import Setup
 MODULE = "syncer.helping"
 """What the process runs."""
 
-GRACE = 5.0
-"""Seconds that it gets to end by itself before it is killed."""
+GRACE = 8.0
+"""Seconds that it gets to end by itself, or to leave off what it was told to stop, before it is killed."""
 
 
 class HelperProcess:
     """`core.ports.Helper`. The process ends when its channel does: when we say so, or when this process is no more."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, *, grace: float = GRACE) -> None:
+        """`grace` is in seconds: see GRACE."""
         self._setup = setup
+        self._grace = grace
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -68,7 +70,7 @@ class HelperProcess:
         channel = self._channel
         if channel is None:
             raise Declined(self._why or "The other process is not there.")
-        underway = self._errands[errand.id] = _Underway(lead, _End(lambda: channel.send("stop", errand.id)))
+        underway = self._errands[errand.id] = _Underway(lead, _End(lambda: self._stop(channel, errand.id)))
         channel.send("bring", *wire.of_errand(errand))
         try:
             return await underway.end
@@ -89,15 +91,25 @@ class HelperProcess:
             channel.finish()
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
+                async with asyncio.timeout(self._grace):
                     await process.wait()
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            self._kill()
+            await process.wait()
             if self._listening is not None:
                 await asyncio.wait([self._listening])
+
+    def _stop(self, channel: Channel, job_id: str) -> None:
+        """Whoever waits for the errand waits until it has left off; so one that does not hear is killed."""
+        channel.send("stop", job_id)
+        underway = self._errands[job_id]
+        asyncio.get_running_loop().call_later(self._grace, lambda: None if underway.end.done() else self._kill())
+
+    def _kill(self) -> None:
+        """Its channel ends then, and what it had is Declined; without effect where it is no more."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def _listen(self, channel: Channel, process: asyncio.subprocess.Process) -> None:
         """Until the process is no more; then, and not before, errands that it had are over: nobody writes any more."""

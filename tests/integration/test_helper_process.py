@@ -16,6 +16,7 @@ from syncer.core.errors import Declined
 from syncer.core.model import Link
 from syncer.destination import FolderDestination
 from syncer.helper import HelperProcess
+from syncer.helper.process import GRACE
 from syncer.runner.clock import SystemClock
 from syncer.sandbox import Slow, Stall
 from syncer.sandbox.scenarios import HEALTHY
@@ -53,8 +54,8 @@ async def make(here):
     """Make a helper; whatever becomes of the test, it is ended, and no process is left."""
     made = []
 
-    def one(**more):
-        made.append(HelperProcess(setup_of(here, **more)))
+    def one(*, grace=GRACE, **more):
+        made.append(HelperProcess(setup_of(here, **more), grace=grace))
         return made[-1]
 
     yield one
@@ -123,6 +124,22 @@ async def test_killed_it_declines_what_it_had_and_all_that_follows(here, make, n
     await helper.end()
     await helper.end()
     assert here.files() == {}
+
+
+async def test_one_that_does_not_hear_that_it_is_to_stop_is_killed(here, make):
+    """Or Ctrl-C would wait for it for ever."""
+    here.sandbox.set_scenario(replace(HEALTHY, storage=(Slow(rate=SIZE),)))
+    helper = make(grace=0.1)
+    await helper.start("dest-1")
+    (pid,) = helpers_of(os.getpid())
+    bringing = asyncio.create_task(helper.bring(errand_of(here), Quiet()))
+    await until(lambda: partials_of(pid))
+    os.kill(pid, signal.SIGSTOP)
+    bringing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(asyncio.shield(bringing), 60)
+    assert not is_alive(pid)
+    assert not helper.is_ready
 
 
 async def test_cancelled_it_is_heard_once_the_partial_is_let_go_of(here, make):
