@@ -122,6 +122,7 @@ class HelperProcess:
         finally:
             self._channel = None
             channel.close()
+            self._kill()  # it has nothing to live for without its channel, and mostly is no more
             code = await process.wait()
             self._why = self._why or f"The other process has ended ({code})."
             self._ready.set()

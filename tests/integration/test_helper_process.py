@@ -142,6 +142,16 @@ async def test_one_that_does_not_hear_that_it_is_to_stop_is_killed(here, make):
     assert not helper.is_ready
 
 
+async def test_one_that_nobody_understands_is_killed(make, monkeypatch):
+    """Or whoever waits for it would wait for ever."""
+    monkeypatch.setattr("syncer.helper.process.MODULE", "helpers.babbler")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    helper = make()
+    with pytest.raises(Declined, match="has ended"):
+        await asyncio.wait_for(helper.start("dest-1"), 60)
+    assert not helper.is_ready
+
+
 async def test_cancelled_it_is_heard_once_the_partial_is_let_go_of(here, make):
     here.sandbox.set_scenario(replace(HEALTHY, storage=(Slow(rate=SIZE),)))
     helper, lead = make(), Quiet()
