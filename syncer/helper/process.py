@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from syncer.children import Child
 from syncer.core.environment import clean
 from syncer.core.errands import Errand
 from syncer.core.errors import Declined
@@ -33,7 +34,7 @@ class HelperProcess:
         """`grace` is in seconds: see GRACE."""
         self._setup = setup
         self._grace = grace
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._channel: Channel | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -57,14 +58,14 @@ class HelperProcess:
     async def _begin(self, destination_id: str) -> None:
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                process = self._process = await _spawn(theirs.fileno())
             channel = self._channel = await Channel.over(ours)
         except BaseException:
-            ours.close()  # which ends the process, if there is one
+            ours.close()
+            theirs.close()
             raise
+        child = self._child = _spawn(theirs)
         channel.send("setup", *astuple(self._setup), destination_id)
-        self._listening = asyncio.create_task(self._listen(channel, process), name="helper")
+        self._listening = asyncio.create_task(self._listen(channel, child), name="helper")
 
     async def bring(self, errand: Errand, lead: Lead) -> StoredFile:
         channel = self._channel
@@ -84,18 +85,18 @@ class HelperProcess:
 
     async def end(self) -> None:
         channel, self._channel = self._channel, None
-        process = self._process
-        if process is None:
+        child = self._child
+        if child is None:
             return
         if channel is not None:
             channel.finish()
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._grace):
-                    await process.wait()
+            await child.ends(within=self._grace)
         finally:
             self._kill()
-            await process.wait()
+            if channel is not None and not child.is_begun:
+                channel.close()  # its other end is still here, and nobody at it
+            await child.ends()
             if self._listening is not None:
                 await asyncio.wait([self._listening])
 
@@ -107,11 +108,10 @@ class HelperProcess:
 
     def _kill(self) -> None:
         """Its channel ends then, and what it had is Declined; without effect where it is no more."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        if self._child is not None:
+            self._child.signal(signal.SIGKILL)
 
-    async def _listen(self, channel: Channel, process: asyncio.subprocess.Process) -> None:
+    async def _listen(self, channel: Channel, child: Child) -> None:
         """Until the process is no more; then, and not before, errands that it had are over: nobody writes any more."""
         try:
             async for message in channel.messages():
@@ -123,8 +123,8 @@ class HelperProcess:
             self._channel = None
             channel.close()
             self._kill()  # it has nothing to live for without its channel, and mostly is no more
-            code = await process.wait()
-            self._why = self._why or f"The other process has ended ({code})."
+            await child.ends()
+            self._why = self._why or _ending(child.outcome)
             self._ready.set()
             for underway in self._errands.values():
                 underway.fail(Declined(self._why))
@@ -204,18 +204,14 @@ class _Underway:
             answer(None)
 
 
-async def _spawn(fd: int) -> asyncio.subprocess.Process:
-    """The process, at the other end of the channel with this descriptor. It says nothing by itself; -P keeps the folder
-    we are in out of what it loads."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-m",
-        MODULE,
-        str(fd),
-        pass_fds=[fd],
-        env=clean(os.environ),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+def _spawn(theirs: socket.socket) -> Child:
+    """The process, at the other end of the channel, which is closed here. It says nothing by itself; -P keeps the
+    folder we are in out of what it loads."""
+    argv = (sys.executable, "-P", "-m", MODULE, str(theirs.fileno()))
+    return Child(argv, clean(os.environ), lent=theirs)
+
+
+def _ending(outcome: int | OSError) -> str:
+    if isinstance(outcome, OSError):
+        return f"No other process can be begun ({outcome.strerror})."
+    return f"The other process has ended ({outcome})."

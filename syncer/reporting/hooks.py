@@ -5,15 +5,13 @@ outside can become a command. The key, the links and syncer's own settings are n
 """
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from syncer.children import DEVNULL, Child
 from syncer.core.environment import clean
 from syncer.core.events import HookFailed
 from syncer.core.model import StoredFile
@@ -108,48 +106,31 @@ def _fit(value: str) -> str:
 
 async def run(command: Command, environ: Mapping[str, str]) -> str | None:
     """Run a command to its end; what went wrong, as the end of a sentence. Cancelled, it is soon over."""
+    # Standard output carries only what was asked for. It can be ended with all that it started.
+    child = Child(command.argv, environ, output=_stderr(), leads_session=True)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
-            env=environ,
-            stdin=DEVNULL,
-            stdout=_stderr(),  # standard output carries only what was asked for
-            stderr=_stderr(),
-            start_new_session=True,  # so that it can be ended with all that it started
-        )
-    except OSError as error:
-        return f"cannot be run: {error.strerror}"
-    try:
-        async with asyncio.timeout(command.timeout):
-            code = await process.wait()
-    except TimeoutError:
-        await _end(process)
-        return f"took longer than {command.timeout:g} s and was ended"
+        is_over = await child.ends(within=command.timeout)
     except asyncio.CancelledError:
         # It may be about to finish, and it will not be run again.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(command.timeout, WHEN_STOPPED)):
-                await process.wait()
-        await _end(process)
+        await child.ends(within=min(command.timeout, WHEN_STOPPED))
+        await _end(child)
         raise
-    return None if code == 0 else f"ended with {code}"
+    if not is_over:
+        await _end(child)
+        return f"took longer than {command.timeout:g} s and was ended"
+    outcome = child.outcome
+    if isinstance(outcome, OSError):
+        return f"cannot be run: {outcome.strerror}"
+    return None if outcome == 0 else f"ended with {outcome}"
 
 
-async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    _signal(process, signal.SIGTERM)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(GRACE):
-            await process.wait()
-    # Whatever it started and left behind goes too.
-    _signal(process, signal.SIGKILL)
-    await process.wait()
-
-
-def _signal(process: Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+async def _end(child: Child) -> None:
+    if not await child.ends(within=0):
+        child.signal(signal.SIGTERM)
+        await child.ends(within=GRACE)
+        # Whatever it started and left behind goes too.
+        child.signal(signal.SIGKILL)
+        await child.ends()
 
 
 def _stderr() -> int:

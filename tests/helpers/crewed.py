@@ -35,16 +35,21 @@ def films(count=300, size=SIZE):
     return [SandboxJob(f"film-{n:03}", f"Film {n}.mp4", size=size) for n in range(count)]
 
 
-def helpers_of(pid):
-    """The processes that bring files for this one."""
+def children_of(pid, word):
+    """The processes that this one began and that have the word on their command line."""
     found = []
     for place in Path("/proc").iterdir():
         if place.name.isdecimal():
             with contextlib.suppress(OSError):
                 parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent == pid and b"syncer.helping" in (place / "cmdline").read_bytes():
+                if parent == pid and word.encode() in (place / "cmdline").read_bytes():
                     found.append(int(place.name))
     return found
+
+
+def helpers_of(pid):
+    """The processes that bring files for this one."""
+    return children_of(pid, "syncer.helping")
 
 
 def is_alive(pid):

@@ -32,6 +32,7 @@ STORAGE = "fault/test_storage_faults.py::"
 DISK = "fault/test_destination_faults.py::"
 SEGMENTS = "fault/test_segment_faults.py::"
 HELPER = "fault/test_helper_faults.py::"
+CHILDREN = "fault/test_children_faults.py::"
 
 GUARDS = (
     # What is asked for.
@@ -599,8 +600,8 @@ GUARDS = (
     Guard(
         "a helper has no key",
         "helper/process.py",
-        "env=clean(os.environ)",
-        "env=dict(os.environ)",
+        "clean(os.environ)",
+        "dict(os.environ)",
         ("integration/test_helper_process.py::test_neither_key_nor_link_is_in_its_environment_or_its_command_line",),
     ),
     Guard(
@@ -665,5 +666,22 @@ GUARDS = (
         "                if load.is_limited and self._away:\n",
         "                if False:\n",
         ("unit/test_crew.py::test_under_a_limit_on_the_rate_none_is_begun_and_those_there_are_end",),
+    ),
+    Guard(
+        "a process is begun beside the event loop",
+        "children.py",
+        'threading.Thread(target=live, name="syncer-child", daemon=True).start()',
+        "live()",
+        (
+            f"{CHILDREN}test_a_users_command_is_begun_beside_the_rest",
+            f"{CHILDREN}test_a_second_process_is_begun_beside_the_rest",
+        ),
+    ),
+    Guard(
+        "what is given up while it begins is killed",
+        "children.py",
+        "        if is_unwanted:\n",
+        "        if False:\n",
+        (f"{CHILDREN}test_what_is_given_up_while_it_begins_is_over_at_once_and_not_left_behind",),
     ),
 )
