@@ -144,6 +144,11 @@ def renew(connection: sa.Connection, holder: Pass, until: datetime) -> None:
     connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(lease_until=until))
 
 
+_ONE_LESS = entries.c.attempts - 1
+_ONE_MORE = entries.c.regenerations + 1
+_FIXED = (bool, State, RemoteStatus, sa.ColumnElement)
+
+
 def relink(held: Claim, link: Link) -> Fenced:
     """Remember a renewed link."""
     return _fenced(held, link_values(link))
@@ -152,7 +157,8 @@ def relink(held: Claim, link: Link) -> Fenced:
 def reserve(held: Claim, path: str, promise: Promise) -> Fenced:
     """Note path and promise; False, and nothing written, where another entry has that path."""
     values = {"path": path, "path_key": unique_key(path), **promise_values(promise)}
-    return Fenced(_update(tuple(values), free=True), _parameters(held, values), partial(_is_taken, held=held))
+    statement, parameters = _update_of(held, values, free=True)
+    return Fenced(statement, parameters, partial(_is_taken, held=held))
 
 
 def _is_taken(connection: sa.Connection, held: Claim) -> bool:
@@ -193,10 +199,11 @@ def settle(held: Claim, outcome: Outcome) -> Fenced:
             }
         case HandBack():
             del values["last_error"]
-            values["attempts"] = entries.c.attempts - 1
+            values["attempts"] = _ONE_LESS
         case Follow(status, _, regenerated):
             values["status"] = status
-            values["regenerations"] = entries.c.regenerations + int(regenerated)
+            if regenerated:
+                values["regenerations"] = _ONE_MORE
     return _fenced(held, values)
 
 
@@ -242,15 +249,21 @@ def note_sizes(connection: sa.Connection, sizes: Mapping[str, int]) -> None:
 
 
 def _fenced(held: Claim, values: dict[str, Any]) -> Fenced:
-    counted = {name: value for name, value in values.items() if isinstance(value, sa.ColumnElement)}
-    plain = {name: value for name, value in values.items() if name not in counted}
-    statement = _update(tuple(plain))
-    return Fenced(statement.values(counted) if counted else statement, _parameters(held, plain), _raise_stale)
+    statement, parameters = _update_of(held, values)
+    return Fenced(statement, parameters, _raise_stale)
 
 
-def _parameters(held: Claim, values: dict[str, Any]) -> dict[str, Any]:
-    new = {f"new_{name}": value for name, value in values.items()}
-    return {**new, "held_id": held.entry.id, "held_token": held.token}
+def _update_of(held: Claim, values: dict[str, Any], *, free: bool = False) -> tuple[sa.Update, dict[str, Any]]:
+    """What is the same in many rows stands in the statement itself: it need not be put together for each."""
+    parameters: dict[str, Any] = {"held_id": held.entry.id, "held_token": held.token}
+    own, fixed = [], []
+    for name, value in values.items():
+        if value is None or isinstance(value, _FIXED):
+            fixed.append((name, value))
+        else:
+            own.append(name)
+            parameters[f"new_{name}"] = value
+    return _update(tuple(own), tuple(fixed), free=free), parameters
 
 
 def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
@@ -258,7 +271,7 @@ def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
 
 
 @cache
-def _update(names: tuple[str, ...], *, free: bool = False) -> sa.Update:
+def _update(own: tuple[str, ...], fixed: tuple[tuple[str, Any], ...], *, free: bool) -> sa.Update:
     """Made once for each set of columns: to build a statement takes longer than to carry it out.
 
     With `free`, only where no other entry has the path.
@@ -272,5 +285,5 @@ def _update(names: tuple[str, ...], *, free: bool = False) -> sa.Update:
         other = entries.alias("other")
         key = sa.bindparam("new_path_key", type_=entries.c.path_key.type)
         fence.append(~sa.exists().where(other.c.path_key == key, other.c.id != entries.c.id))
-    new = {name: sa.bindparam(f"new_{name}", type_=entries.c[name].type) for name in names}
-    return sa.update(entries).where(*fence).values(new)
+    new = {name: sa.bindparam(f"new_{name}", type_=entries.c[name].type) for name in own}
+    return sa.update(entries).where(*fence).values({**new, **dict(fixed)})
