@@ -9,7 +9,21 @@ import sqlalchemy as sa
 
 from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
-from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome, Promise, RemoteStatus, State, Stored
+from syncer.core.lifecycle import Settlement
+from syncer.core.model import (
+    Claim,
+    Entry,
+    Follow,
+    HandBack,
+    Job,
+    Link,
+    Outcome,
+    Promise,
+    RemoteStatus,
+    State,
+    Stored,
+    StoredFile,
+)
 from syncer.core.naming import unique_key
 from syncer.core.planner import Task
 from syncer.ledger.commits import Fenced
@@ -144,11 +158,6 @@ def renew(connection: sa.Connection, holder: Pass, until: datetime) -> None:
     connection.execute(sa.update(passes).where(passes.c.id == holder.id).values(lease_until=until))
 
 
-_ONE_LESS = entries.c.attempts - 1
-_ONE_MORE = entries.c.regenerations + 1
-_FIXED = (bool, State, RemoteStatus, sa.ColumnElement)
-
-
 def relink(held: Claim, link: Link) -> Fenced:
     """Remember a renewed link."""
     return _fenced(held, link_values(link))
@@ -157,8 +166,7 @@ def relink(held: Claim, link: Link) -> Fenced:
 def reserve(held: Claim, path: str, promise: Promise) -> Fenced:
     """Note path and promise; False, and nothing written, where another entry has that path."""
     values = {"path": path, "path_key": unique_key(path), **promise_values(promise)}
-    statement, parameters = _update_of(held, values, free=True)
-    return Fenced(statement, parameters, partial(_is_taken, held=held))
+    return Fenced(_update(tuple(values), free=True), _parameters(held, values), partial(_is_taken, held=held))
 
 
 def _is_taken(connection: sa.Connection, held: Claim) -> bool:
@@ -172,8 +180,39 @@ def _is_taken(connection: sa.Connection, held: Claim) -> bool:
 
 def settle(held: Claim, outcome: Outcome) -> Fenced:
     """Write how a claim ended."""
+    if isinstance(outcome, Stored):
+        return _store(held, outcome.file)
     settlement = lifecycle.settle(outcome)
-    values: dict[str, Any] = {
+    values = _columns_of(settlement)
+    if settlement.forgive:
+        values["tries"] = 0
+    match outcome:
+        case HandBack():
+            del values["last_error"]
+            values["attempts"] = entries.c.attempts - 1
+        case Follow(status, _, regenerated):
+            values["status"] = status
+            values["regenerations"] = entries.c.regenerations + int(regenerated)
+    return _fenced(held, values)
+
+
+def _store(held: Claim, file: StoredFile) -> Fenced:
+    """What all stored entries have in common stands in the statement itself."""
+    values = {
+        "path": file.path,
+        "path_key": unique_key(file.path),
+        "size": file.size,
+        "sha256": file.sha256,
+        "etag": file.etag,
+        "stored_at": file.stored_at,
+        "verified_at": file.verified_at,
+        "checked_at": file.verified_at or file.stored_at,
+    }
+    return Fenced(_stored(tuple(values)), _parameters(held, values), _raise_stale)
+
+
+def _columns_of(settlement: Settlement) -> dict[str, Any]:
+    return {
         "state": settlement.state,
         "claim": None,
         "lease_until": None,
@@ -182,29 +221,6 @@ def settle(held: Claim, outcome: Outcome) -> Fenced:
         "ordered": settlement.parked and settlement.not_before is not None,
         "parked": settlement.parked,
     }
-    if settlement.forgive:
-        values["tries"] = 0
-    match outcome:
-        case Stored(file):
-            values |= {
-                "path": file.path,
-                "path_key": unique_key(file.path),
-                "size": file.size,
-                "sha256": file.sha256,
-                "etag": file.etag,
-                "stored_at": file.stored_at,
-                "verified_at": file.verified_at,
-                "checked_at": file.verified_at or file.stored_at,
-                "fault": None,
-            }
-        case HandBack():
-            del values["last_error"]
-            values["attempts"] = _ONE_LESS
-        case Follow(status, _, regenerated):
-            values["status"] = status
-            if regenerated:
-                values["regenerations"] = _ONE_MORE
-    return _fenced(held, values)
 
 
 def regenerated(connection: sa.Connection, job_id: str) -> None:
@@ -249,21 +265,15 @@ def note_sizes(connection: sa.Connection, sizes: Mapping[str, int]) -> None:
 
 
 def _fenced(held: Claim, values: dict[str, Any]) -> Fenced:
-    statement, parameters = _update_of(held, values)
-    return Fenced(statement, parameters, _raise_stale)
+    counted = {name: value for name, value in values.items() if isinstance(value, sa.ColumnElement)}
+    plain = {name: value for name, value in values.items() if name not in counted}
+    statement = _update(tuple(plain))
+    return Fenced(statement.values(counted) if counted else statement, _parameters(held, plain), _raise_stale)
 
 
-def _update_of(held: Claim, values: dict[str, Any], *, free: bool = False) -> tuple[sa.Update, dict[str, Any]]:
-    """What is the same in many rows stands in the statement itself: it need not be put together for each."""
-    parameters: dict[str, Any] = {"held_id": held.entry.id, "held_token": held.token}
-    own, fixed = [], []
-    for name, value in values.items():
-        if value is None or isinstance(value, _FIXED):
-            fixed.append((name, value))
-        else:
-            own.append(name)
-            parameters[f"new_{name}"] = value
-    return _update(tuple(own), tuple(fixed), free=free), parameters
+def _parameters(held: Claim, values: dict[str, Any]) -> dict[str, Any]:
+    new = {f"new_{name}": value for name, value in values.items()}
+    return {**new, "held_id": held.entry.id, "held_token": held.token}
 
 
 def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
@@ -271,7 +281,13 @@ def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
 
 
 @cache
-def _update(own: tuple[str, ...], fixed: tuple[tuple[str, Any], ...], *, free: bool) -> sa.Update:
+def _stored(names: tuple[str, ...]) -> sa.Update:
+    settlement = Settlement(lifecycle.move(State.CLAIMED, State.STORED))
+    return _update(names).values(**_columns_of(settlement), fault=None)
+
+
+@cache
+def _update(names: tuple[str, ...], *, free: bool = False) -> sa.Update:
     """Made once for each set of columns: to build a statement takes longer than to carry it out.
 
     With `free`, only where no other entry has the path.
@@ -285,5 +301,5 @@ def _update(own: tuple[str, ...], fixed: tuple[tuple[str, Any], ...], *, free: b
         other = entries.alias("other")
         key = sa.bindparam("new_path_key", type_=entries.c.path_key.type)
         fence.append(~sa.exists().where(other.c.path_key == key, other.c.id != entries.c.id))
-    new = {name: sa.bindparam(f"new_{name}", type_=entries.c[name].type) for name in own}
-    return sa.update(entries).where(*fence).values({**new, **dict(fixed)})
+    new = {name: sa.bindparam(f"new_{name}", type_=entries.c[name].type) for name in names}
+    return sa.update(entries).where(*fence).values(new)
