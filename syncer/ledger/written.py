@@ -12,13 +12,14 @@ _Bind = tuple[str, Callable[[Any], Any], Any]
 
 
 class Written:
-    """An update, and how its parameters become what the driver takes.
+    """An update or an insert, and how its parameters become what the driver takes.
 
     SQLAlchemy puts them together anew for each row, which takes it twice as long as it takes SQLite to write them.
     """
 
-    def __init__(self, statement: sa.Update, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
+    def __init__(self, statement: sa.Update | sa.Insert, dialect: Dialect, columns: Sequence[str] = ()) -> None:
+        """`columns` are those that rows give values for by their names, beside the statement's own parameters."""
+        compiled = statement.compile(dialect=dialect, column_keys=list(columns))
         names = compiled.positiontup
         self._sql = str(compiled)
         self._shaped: Callable[[list[Any]], Any] = tuple
