@@ -36,8 +36,8 @@ _TASK = (
     entries.c.id,
     entries.c.due_by,
     entries.c.link_expires_at,
-    entries.c.link_estimated,
     entries.c.link.is_not(None).label("has_link"),
+    entries.c.link_estimated,
     entries.c.size,
     entries.c.created_at,
     entries.c.not_before,
@@ -91,16 +91,9 @@ def _are_at_most(connection: sa.Connection, limit: int) -> bool:
 
 
 def _task_of(row: sa.Row[Any]) -> Task:
-    return Task(
-        row.id,
-        row.link_expires_at,
-        has_link=row.has_link,
-        estimated=row.link_estimated,
-        size=row.size,
-        created_at=row.created_at,
-        not_before=row.not_before,
-        ordered=row.ordered,
-    )
+    # By place, as in rows.entry_of.
+    job_id, _, deadline, has_link, estimated, size, created_at, not_before, ordered = tuple(row)
+    return Task(job_id, deadline, has_link, estimated, size, 0, created_at, not_before, ordered)
 
 
 def sizes(connection: sa.Connection, limit: int) -> list[int]:

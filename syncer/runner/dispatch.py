@@ -182,7 +182,7 @@ class Dispatcher:
         return self._last
 
     async def _carry_out(self, decision: Decision) -> None:
-        for task, claim in self._running.items():
+        for task, claim in self._running.items() if decision.stop else ():
             if claim.entry.id in decision.stop:
                 self._yielding.add(claim.entry.id)
                 task.cancel()
