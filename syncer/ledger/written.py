@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import StatementError
 
-_Bind = tuple[str, Callable[[Any], Any], Any]
-"""Its name, how a value is put down, and the value that is the same for all rows."""
+_Bind = tuple[str | None, Callable[[Any], Any], Any]
+"""Its name and how a value is put down; or no name, and the value that is the same for all rows."""
 
 
 class Written:
@@ -29,9 +30,12 @@ class Written:
         self._binds = [_bind_of(compiled.binds[name], name, dialect) for name in names]
 
     def carry_out(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """How many rows were met; each of `rows` has the parameters for one."""
+        """How many rows were met; each of `rows` has all parameters for one. Raises SQLAlchemy's errors only."""
         binds, shaped = self._binds, self._shaped
-        values = [shaped([put(row[name]) if name in row else fixed for name, put, fixed in binds]) for row in rows]
+        try:
+            values = [shaped([put(row[name]) if name else fixed for name, put, fixed in binds]) for row in rows]
+        except Exception as error:
+            raise StatementError(type(error).__name__, self._sql, None, error, hide_parameters=True) from error
         return connection.exec_driver_sql(self._sql, values).rowcount
 
 
@@ -43,7 +47,7 @@ def written(statement: sa.Update, dialect: Dialect) -> Written:
 
 def _bind_of(bind: sa.BindParameter[Any], name: str, dialect: Dialect) -> _Bind:
     put = bind.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
-    return name, put, None if bind.required else put(bind.value)
+    return (name, put, None) if bind.required else (None, put, put(bind.value))
 
 
 def _as_it_is(value: Any) -> Any:
