@@ -1,6 +1,6 @@
 """Files that another process is to bring, and whether there is any use in asking one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -88,7 +88,7 @@ def errand_of(claim: Claim, link: Link, free: Free | None) -> Errand | None:
     entry, size = claim.entry, claim.entry.promise.size
     if free is None or entry.path is not None or link != entry.link:
         return None
-    if replace(entry.promise, size=None) != Promise() or (size is not None and not is_small(size)):
+    if entry.promise != Promise(size) or (size is not None and not is_small(size)):
         return None
     return Errand(entry.id, entry.name, entry.created_at, link, free)
 

@@ -9,7 +9,21 @@ import sqlalchemy as sa
 
 from syncer.core import lifecycle, planner
 from syncer.core.errors import StaleClaim
-from syncer.core.model import Claim, Entry, Follow, HandBack, Job, Link, Outcome, Promise, RemoteStatus, State, Stored
+from syncer.core.lifecycle import Settlement
+from syncer.core.model import (
+    Claim,
+    Entry,
+    Follow,
+    HandBack,
+    Job,
+    Link,
+    Outcome,
+    Promise,
+    RemoteStatus,
+    State,
+    Stored,
+    StoredFile,
+)
 from syncer.core.naming import unique_key
 from syncer.core.planner import Task
 from syncer.ledger.commits import Fenced
@@ -22,8 +36,8 @@ _TASK = (
     entries.c.id,
     entries.c.due_by,
     entries.c.link_expires_at,
-    entries.c.link_estimated,
     entries.c.link.is_not(None).label("has_link"),
+    entries.c.link_estimated,
     entries.c.size,
     entries.c.created_at,
     entries.c.not_before,
@@ -77,16 +91,9 @@ def _are_at_most(connection: sa.Connection, limit: int) -> bool:
 
 
 def _task_of(row: sa.Row[Any]) -> Task:
-    return Task(
-        row.id,
-        row.link_expires_at,
-        has_link=row.has_link,
-        estimated=row.link_estimated,
-        size=row.size,
-        created_at=row.created_at,
-        not_before=row.not_before,
-        ordered=row.ordered,
-    )
+    # By place, as in rows.entry_of.
+    job_id, _, deadline, has_link, estimated, size, created_at, not_before, ordered = tuple(row)
+    return Task(job_id, deadline, has_link, estimated, size, 0, created_at, not_before, ordered)
 
 
 def sizes(connection: sa.Connection, limit: int) -> list[int]:
@@ -166,8 +173,39 @@ def _is_taken(connection: sa.Connection, held: Claim) -> bool:
 
 def settle(held: Claim, outcome: Outcome) -> Fenced:
     """Write how a claim ended."""
+    if isinstance(outcome, Stored):
+        return _store(held, outcome.file)
     settlement = lifecycle.settle(outcome)
-    values: dict[str, Any] = {
+    values = _columns_of(settlement)
+    if settlement.forgive:
+        values["tries"] = 0
+    match outcome:
+        case HandBack():
+            del values["last_error"]
+            values["attempts"] = entries.c.attempts - 1
+        case Follow(status, _, regenerated):
+            values["status"] = status
+            values["regenerations"] = entries.c.regenerations + int(regenerated)
+    return _fenced(held, values)
+
+
+def _store(held: Claim, file: StoredFile) -> Fenced:
+    """What all stored entries have in common stands in the statement itself."""
+    values = {
+        "path": file.path,
+        "path_key": unique_key(file.path),
+        "size": file.size,
+        "sha256": file.sha256,
+        "etag": file.etag,
+        "stored_at": file.stored_at,
+        "verified_at": file.verified_at,
+        "checked_at": file.verified_at or file.stored_at,
+    }
+    return Fenced(_stored(tuple(values)), _parameters(held, values), _raise_stale)
+
+
+def _columns_of(settlement: Settlement) -> dict[str, Any]:
+    return {
         "state": settlement.state,
         "claim": None,
         "lease_until": None,
@@ -176,28 +214,6 @@ def settle(held: Claim, outcome: Outcome) -> Fenced:
         "ordered": settlement.parked and settlement.not_before is not None,
         "parked": settlement.parked,
     }
-    if settlement.forgive:
-        values["tries"] = 0
-    match outcome:
-        case Stored(file):
-            values |= {
-                "path": file.path,
-                "path_key": unique_key(file.path),
-                "size": file.size,
-                "sha256": file.sha256,
-                "etag": file.etag,
-                "stored_at": file.stored_at,
-                "verified_at": file.verified_at,
-                "checked_at": file.verified_at or file.stored_at,
-                "fault": None,
-            }
-        case HandBack():
-            del values["last_error"]
-            values["attempts"] = entries.c.attempts - 1
-        case Follow(status, _, regenerated):
-            values["status"] = status
-            values["regenerations"] = entries.c.regenerations + int(regenerated)
-    return _fenced(held, values)
 
 
 def regenerated(connection: sa.Connection, job_id: str) -> None:
@@ -255,6 +271,12 @@ def _parameters(held: Claim, values: dict[str, Any]) -> dict[str, Any]:
 
 def _raise_stale(_: sa.Connection | None = None) -> NoReturn:
     raise StaleClaim("The claim ran out, and the entry may be another pass's by now.")
+
+
+@cache
+def _stored(names: tuple[str, ...]) -> sa.Update:
+    settlement = Settlement(lifecycle.move(State.CLAIMED, State.STORED))
+    return _update(names).values(**_columns_of(settlement), fault=None)
 
 
 @cache

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from syncer.core.errors import StaleClaim
 from syncer.ledger.engine import lasts
 from syncer.ledger.thread import OneThread
+from syncer.ledger.written import written
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], Any]
@@ -180,7 +181,8 @@ def _carry_out_all(same: list[_Waiting], connection: sa.Connection) -> None:
         _carry_out(same[0], connection)
         return
     works = [waiting.work for waiting in same if isinstance(waiting.work, Fenced)]
-    if connection.execute(works[0].statement, [work.parameters for work in works]).rowcount != len(works):
+    update = written(works[0].statement, connection.dialect)
+    if update.carry_out(connection, [work.parameters for work in works]) != len(works):
         raise _SomeMissedError
     for waiting in same:
         waiting.result = True

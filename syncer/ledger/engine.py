@@ -7,18 +7,21 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from syncer.core.errors import LedgerError, LedgerHeld, UsageError
 from syncer.core.mounts import journal_for, parse_mounts
 from syncer.ledger.lock import PassLock
+from syncer.ledger.written import Written
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _MAGIC = b"SQLite format 3\0"
@@ -231,9 +234,9 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+def _insert(dialect: Dialect, table: sa.Table) -> Any:
     """An INSERT that knows what to do about conflicts; each dialect has a class of its own for it."""
-    if connection.dialect.name == "sqlite":
+    if dialect.name == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - an eighth of a start, and most ledgers are files
 
@@ -253,17 +256,21 @@ def upsert(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, once: frozenset[str]
 ) -> None:
     """Insert `rows`, or update those whose key is there; columns in `once` are written by the insert alone."""
-    if not rows:
-        return
-    statement = _insert(connection, table)
+    if rows:
+        _upserting(connection.dialect, table, tuple(rows[0]), once).carry_out(connection, rows)
+
+
+@lru_cache(maxsize=64)
+def _upserting(dialect: Dialect, table: sa.Table, names: tuple[str, ...], once: frozenset[str]) -> Written:
+    statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in once and name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    changed = {name: statement.excluded[name] for name in names if name not in once and name not in keys}
+    return Written(statement.on_conflict_do_update(index_elements=keys, set_=changed), dialect, names)
 
 
 def merge(connection: sa.Connection, table: sa.Table, found: sa.Select[Any]) -> None:
     """Insert the rows that a query with a condition finds, in the order of the columns; update those that are there."""
-    statement = _insert(connection, table)
+    statement = _insert(connection.dialect, table)
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in names if name not in keys}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -32,6 +33,9 @@ WHOLE: sa.Select[Any] = sa.select(
     *(entries.c[name] for name in _NAMES), SEEN_AT, entries.c.path_key, entries.c.checked_at
 )
 """Rows for `entry_of`; what only queries of them look for comes last."""
+
+_PROMISED = tuple(Promise.__dataclass_fields__)
+_promised = attrgetter(*_PROMISED)
 
 # Two days off the ends of the calendar: a server tells moments in its own time zone.
 _FIRST = datetime(1, 1, 3, tzinfo=UTC)
@@ -63,7 +67,7 @@ def link_of(row: sa.Row[Any]) -> Link | None:
 
 def promise_values(promise: Promise) -> dict[str, Any]:
     """The columns of a promise."""
-    return {name: getattr(promise, name) for name in Promise.__dataclass_fields__}
+    return dict(zip(_PROMISED, _promised(promise), strict=True))
 
 
 def entry_of(row: sa.Row[Any]) -> Entry:

@@ -61,7 +61,14 @@ class SafeText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else clean(value)
+        return _clean_or_none(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], Any] | None:
+        return _clean_or_none if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+
+def _clean_or_none(value: str | None) -> str | None:
+    return None if value is None else clean(value)
 
 
 def clean(text: str) -> str:

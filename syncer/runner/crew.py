@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,8 +20,11 @@ from syncer.runner.parts import Counts, Parts, Rules, label_of
 
 _log = logging.getLogger(__name__)
 
-LOOK = 0.25
+LOOK = 0.0625
 """Seconds between two looks at what bounds the pass."""
+
+STRETCH = 4
+"""Looks that each of them reaches back: less than a quarter of a second tells of the moment, and not of the pass."""
 
 
 class Crew:
@@ -59,19 +63,24 @@ class Crew:
         """
         parts, helpers = self._parts, self._parts.helpers
         idle = list(helpers)
+        seen = deque[tuple[float, float]](maxlen=STRETCH)
         try:
             while True:
-                before, spent = parts.clock.monotonic(), parts.cpu_seconds()
+                seen.append((parts.clock.monotonic(), parts.cpu_seconds()))
                 await parts.clock.sleep(LOOK)
+                before, spent = seen[0]
                 seconds, cpu = parts.clock.monotonic() - before, parts.cpu_seconds() - spent
                 load = Load(seconds, cpu, waiting(), self._rules.workers, parts.is_limited())
                 if load.is_limited and self._away:
                     await _end_all(self._dismissed())  # what they were at goes on here, as slowly as it is to
+                if len(seen) < STRETCH:
+                    continue
                 calls = bool(idle) and errands.calls_for_help(load)
                 is_of_use = calls or (bool(self._away) and errands.is_helped(load))
                 self._are_helped = is_of_use and await self._is_roomy()
                 if calls and self._are_helped:
                     await self._start(idle.pop(0))
+                    seen.clear()  # whether another one is needed shows with this one at work
         finally:
             self._dismissed()
             await _end_all(helpers)

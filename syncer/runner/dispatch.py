@@ -176,11 +176,13 @@ class Dispatcher:
         self._pace.line = self._lanes.line
         running, finishing = len(self._running), min(self._lanes.finishing, FINISHING * self._rules.workers)
         slots = min(self._rules.workers + finishing, running + self._room(running))
-        self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=2 * slots)
+        # Some at a time: what may be claimed ahead is asked for again once half of it has begun.
+        ahead = 2 * slots if len(self._claims) < slots else 0
+        self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=ahead)
         return self._last
 
     async def _carry_out(self, decision: Decision) -> None:
-        for task, claim in self._running.items():
+        for task, claim in self._running.items() if decision.stop else ():
             if claim.entry.id in decision.stop:
                 self._yielding.add(claim.entry.id)
                 task.cancel()

@@ -64,7 +64,7 @@ class Lookout:
                 paths = [likely_path(claim, self._names) for claim in claims]
                 jobs = [(claim.entry.id, path) for claim, path in zip(claims, paths, strict=True)]
                 are_free = await self._destination.look(jobs)
-                self._known = {job_id: free for job_id, free in self._known.items() if is_fresh(free, self._clock)}
+                self._known = {job_id: free for job_id, free in self._known.items() if free.at > at - LATELY}
                 for claim, path, is_free in zip(claims, paths, are_free, strict=True):
                     if self._wanted.get(claim.entry.id) is not claim:
                         continue  # begun with meanwhile

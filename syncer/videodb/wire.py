@@ -31,7 +31,9 @@ _BY_WORD = {word.replace("_", " "): status for status, words in _STATUS.items() 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # neither UTF-8 nor every database takes these
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-_USUAL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::\d{1,4})?(?:[/?][!-~]*)?")  # no need to look closer
+_USUAL = re.compile(  # no need to look closer; of ports those that need not be held against the largest
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::[1-5]?[0-9]{1,4})?(?:[/?][!-~]*)?"
+)
 _HOST = re.compile(r"[^\s/?#@\\%<>^`{|}\"]{1,253}")
 
 

@@ -1,5 +1,6 @@
 """What every Ledger does: one suite for the real one, and for the fake that other parts are tested with."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -442,6 +443,28 @@ async def test_stored_is_written_whole(ledger: Ledger) -> None:
     assert (entry.state, entry.path, entry.stored) == (State.STORED, "2026/a.mp4", file())
     assert (entry.promise, entry.last_error) == (Promise(3, '"tag"', md5="0" * 32), None)
     assert await ledger.tally() == Tally(stored=1)
+
+
+async def test_what_is_written_at_the_same_time_is_written_as_each_by_itself(ledger: Ledger) -> None:
+    await ledger.begin_pass(NOW)
+    await ledger.record([seen(job_id) for job_id in HOSTILE], NOW)
+    claims = await ledger.claim(HOSTILE, NOW, LEASE)
+    promises = [Promise(n, f"%s :{n} ?", None, "video/%(mp4)s", md5="0" * 32) for n in range(len(claims))]
+    reserved = (ledger.reserve(claim, f"{n}%.mp4", promises[n]) for n, claim in enumerate(claims))
+    assert await asyncio.gather(*reserved) == [True] * len(claims)
+    found = await ledger.find(HOSTILE)
+    assert [(e.path, e.promise) for e in found] == [(f"{n}%.mp4", promises[n]) for n in range(len(claims))]
+    files = [StoredFile(f"{n}%.mp4", n, "ab" * 32, None if n % 2 else ":etag", NOW) for n in range(len(claims))]
+    first, *others = claims
+    await ledger.settle(first, HandBack(), NOW)
+    settled = (ledger.settle(claim, Stored(file), NOW) for claim, file in zip(claims, files, strict=True))
+    failed, *fine = await asyncio.gather(*settled, return_exceptions=True)
+    assert isinstance(failed, StaleClaim)
+    assert fine == [None] * len(others)
+    kept = await ledger.find(HOSTILE)
+    assert [entry.stored for entry in kept] == [None, *files[1:]]
+    assert [entry.state for entry in kept] == [State.PENDING, *[State.STORED] * len(others)]
+    assert {entry.last_error for entry in kept} == {None}
 
 
 async def test_a_retry_waits_for_its_moment(ledger: Ledger) -> None:

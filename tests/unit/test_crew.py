@@ -17,7 +17,7 @@ from syncer.core.errors import Declined, Interrupted, LinkRefused, StaleClaim
 from syncer.core.events import BytesArrived, FetchStarted, FileStored
 from syncer.core.model import Sighting
 from syncer.core.retry import RetryPolicy
-from syncer.runner.crew import LOOK, Crew
+from syncer.runner.crew import LOOK, STRETCH, Crew
 from syncer.runner.fetch import Gauge
 from syncer.runner.lanes import Lanes
 from syncer.runner.lookout import likely_path
@@ -126,9 +126,10 @@ class Scene:
 
     async def look(self, busy=1.0):
         """The crew looks at a stretch in which this process had so much of a processor."""
-        await turns()
-        self.cpu += busy * LOOK
-        await self.clock.tick()
+        for _ in range(STRETCH):
+            await turns()
+            self.cpu += busy * LOOK
+            await self.clock.tick()
 
     async def claim(self, job_id, *, seen=True):
         (claim,) = await self.ledger.claim([job_id], self.clock.now(), self.clock.now())

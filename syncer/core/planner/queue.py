@@ -170,7 +170,8 @@ class Planner:
         self._board.bring_up(at, line)
         heads = self._heads(at, line, slots + ahead)
         first = heads[:slots]
-        wide = width([rows.load[r] for r in first], [rows.deadline[r] - at for r in first], line, slots)
+        loads = list(map(rows.load.__getitem__, first))
+        wide = width(loads, [rows.deadline[row] - at for row in first], line, slots)
         chosen = heads[:wide]
         stop = self._to_stop(chosen, line, slots)
         start = self._to_start(chosen, line, slots)
@@ -178,7 +179,7 @@ class Planner:
         self._running.update(start)
         for row in stop:
             rows.busy[row] = 2  # and is not asked twice
-        spare = [] if pressed else [row for row in heads if not rows.busy[row]][:ahead]
+        spare = [] if pressed else [row for row in heads if row not in rows.busy][:ahead]
         return Decision(self._ids(start), self._ids(stop), self._ids(spare), self._look_again(line, pressed), pressed)
 
     def next_moment(self) -> datetime | None:
@@ -241,10 +242,11 @@ class Planner:
         """Fill the free slots: those kept, a share for those that must ask for a link, what was given up last."""
         rows, board = self._rows, self._board
         room = slots - len(self._running)
-        asking = sum(rows.place[row] == Place.ASKING for row in self._running)
-        kept = sum(bool(rows.on_line[row]) for row in self._running)
-        spare = fewest(line, slots) - sum(rows.place[row] == Place.GIVEN_UP for row in self._running)
-        waiting = [row for row in chosen if not rows.busy[row]][: max(0, len(chosen) - kept)]
+        places = list(map(rows.place.__getitem__, self._running))
+        asking = places.count(Place.ASKING)
+        kept = sum(map(rows.on_line.__getitem__, self._running))
+        spare = fewest(line, slots) - places.count(Place.GIVEN_UP)
+        waiting = [row for row in chosen if row not in rows.busy][: max(0, len(chosen) - kept)]
         waiting.reverse()
         start: list[int] = []
         while len(start) < room:
@@ -293,4 +295,4 @@ class Planner:
         return self._at + _LINK_LIFE if deadline is None else self._seconds(deadline)
 
     def _ids(self, rows: Iterable[int]) -> tuple[str, ...]:
-        return tuple(self._rows.id[row] for row in rows)
+        return tuple(map(self._rows.id.__getitem__, rows))

@@ -22,7 +22,8 @@ class Place(IntEnum):
 
 
 class Few(dict[int, float]):
-    """A column in which few rows have a value of their own; the others have the usual one, and take no room."""
+    """A column in which few rows have a value of their own, and are `in` it; the others have the usual one, and take
+    no room."""
 
     def __init__(self, usual: float) -> None:
         super().__init__()

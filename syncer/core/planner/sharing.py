@@ -1,5 +1,6 @@
 """How many files at once: transfers side by side share the line, and each comes later for it."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,6 +39,8 @@ def in_time(loads: Sequence[float], left: Sequence[float], line: Line) -> bool:
         return True
     total = POORER * line.total
     alone = POORER * (line.connection or line.total)
+    if sum(loads) / total + max(loads, default=0.0) / alone <= min(left, default=math.inf):
+        return True  # at the latest all end by then: no need to look at each
     passed = done = 0.0
     active = len(loads)
     for load, end in sorted(zip(loads, left, strict=True)):
