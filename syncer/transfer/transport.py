@@ -188,6 +188,7 @@ class Body(httpx.AsyncByteStream):
         end: End | None = None,
     ) -> int:
         rest, self._rest = self._rest, b""
+        self._wire.leave()
         line = Line(self._wire, self._framing, rest, self._read_timeout, self._buffers, throttle, end, self._trouble)
         pouring = Pouring(line, sink, progress)
         return await pouring.carry(threads)
