@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused
 from syncer.core.naming import PRIVATE
@@ -19,6 +20,7 @@ from syncer.destination.system import (
     NEVER_FOLLOW,
     OPEN_FOLDER,
     closing,
+    destination_error,
     make_folder,
     place,
     sync_folder,
@@ -66,17 +68,13 @@ class Site:
         self._lock = threading.Lock()
         self._latest: Handles | None = None  # those that steps in one go share; kept open for the next
 
-    @contextmanager
-    def opened(self) -> Iterator[Handles]:
-        """Handles of the proven folder. Raises DestinationMissing or DestinationForeign."""
+    def opened(self) -> "_Opened":
+        """Handles of the proven folder, for a `with`. Raises DestinationMissing or DestinationForeign."""
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
         with translated(self.root):
             handles = self._shared(self.expected) if getattr(self._here, "going", 0) else self._proven(self.expected)
-            try:
-                yield handles
-            finally:
-                self._leave(handles)
+        return _Opened(handles, self._leave, self.root)
 
     def _proven(self, destination_id: str) -> Handles:
         at = self._monotonic()
@@ -297,6 +295,28 @@ class Site:
             write_all(handle, (json.dumps(said) + "\n").encode())
             os.fsync(handle)
             return draft, os.fstat(handle)
+
+
+class _Opened:
+    """Handles that are in use until it ends; errors of the system are translated."""
+
+    __slots__ = ("_handles", "_leave", "_root")
+
+    def __init__(self, handles: Handles, leave: Callable[[Handles], None], root: Path) -> None:
+        self._handles = handles
+        self._leave = leave
+        self._root = root
+
+    def __enter__(self) -> Handles:
+        return self._handles
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with translated(self._root):
+            self._leave(self._handles)
+        if isinstance(error, OSError):
+            raise destination_error(error, self._root) from error
 
 
 def _draft_name(marker: Marker) -> str:
