@@ -14,7 +14,7 @@ from syncer.core.model import Claim, Entry, Link, Promise, Stored, StoredFile
 from syncer.core.ports import Clock, Destination, Exchange, Fetcher, Observer, Partial
 from syncer.runner.intake import Intake
 from syncer.runner.lanes import Lanes
-from syncer.runner.lookout import is_fresh, likely_path
+from syncer.runner.lookout import free_for, is_fresh, likely_path
 from syncer.runner.offload import offload
 from syncer.runner.parts import Counts, Rules, label_of
 from syncer.runner.segmented import Means, Segments, SegmentsEnded
@@ -163,7 +163,7 @@ class Fetching:
         path = likely_path(claim, self._rules.naming)
         if await destination.size_of(path) is not None:
             return None
-        return Free(path, self._tools.clock.monotonic())
+        return free_for(claim, path, self._tools.clock.monotonic())
 
     def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
         """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
@@ -287,8 +287,9 @@ class Fetching:
         `free` is one that nothing had a moment ago; `after` one that turned out to be taken, and `reason` says why.
         """
         entry, tools = claim.entry, self._tools
+        first = entry.path or (free.path if free is not None and free.is_final else None)
         new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
-        for path in itertools.chain([entry.path] if entry.path else [], new):
+        for path in itertools.chain([first] if first else [], new):
             if path == after:
                 continue
             seen = free is not None and free.path == path and is_fresh(free, self._tools.clock)
