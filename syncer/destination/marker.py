@@ -20,7 +20,6 @@ from syncer.destination.system import (
     NEVER_FOLLOW,
     OPEN_FOLDER,
     closing,
-    destination_error,
     make_folder,
     place,
     sync_folder,
@@ -62,6 +61,7 @@ class Site:
         """`monotonic` says by seconds how old a proof is."""
         self._monotonic = monotonic
         self.root = root
+        self.translated = translated(root)  # for a `with`
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
         self._here = threading.local()  # `going`: how many works this thread does in one go
@@ -72,9 +72,9 @@ class Site:
         """Handles of the proven folder, for a `with`. Raises DestinationMissing or DestinationForeign."""
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
-        with translated(self.root):
+        with self.translated:
             handles = self._shared(self.expected) if getattr(self._here, "going", 0) else self._proven(self.expected)
-        return _Opened(handles, self._leave, self.root)
+        return _Opened(handles, self._leave, self.translated)
 
     def _proven(self, destination_id: str) -> Handles:
         at = self._monotonic()
@@ -127,14 +127,14 @@ class Site:
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             self._check(fd, destination_id)
         self.expected = destination_id
         self.rest()
 
     def identify(self, ledger_id: str) -> str | None:
         """The id on the marker; None without a folder or a marker. Raises DestinationForeign for another ledger's."""
-        with translated(self.root):
+        with self.translated:
             try:
                 fd = os.open(self.root, OPEN_FOLDER)
             except (FileNotFoundError, NotADirectoryError):
@@ -147,7 +147,7 @@ class Site:
 
     def marked(self) -> str | None:
         """The id on the marker, whichever ledger's it is; None without a readable one. Raises DestinationMissing."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             try:
                 marker = self._read(fd)
             except DestinationForeign:
@@ -156,7 +156,7 @@ class Site:
 
     def rebind(self, marker: Marker, at: datetime) -> None:
         """Put this marker in the place of whatever marker is there, durably: the other ledger loses the folder."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             make_folder(PRIVATE, fd)
             with closing(self._open_private(fd)) as private:
                 draft, _ = self._draft(private, marker, at)
@@ -168,7 +168,7 @@ class Site:
 
     def bind(self, marker: Marker, at: datetime) -> None:
         """Write the marker, durably; the folder is made if only its last part is missing."""
-        with translated(self.root), closing(self._open_or_make()) as fd:
+        with self.translated, closing(self._open_or_make()) as fd:
             make_folder(PRIVATE, fd)
             with closing(self._open_private(fd)) as private:
                 found = self._read(fd)
@@ -300,12 +300,12 @@ class Site:
 class _Opened:
     """Handles that are in use until it ends; errors of the system are translated."""
 
-    __slots__ = ("_handles", "_leave", "_root")
+    __slots__ = ("_handles", "_leave", "_translated")
 
-    def __init__(self, handles: Handles, leave: Callable[[Handles], None], root: Path) -> None:
+    def __init__(self, handles: Handles, leave: Callable[[Handles], None], translated: translated) -> None:
         self._handles = handles
         self._leave = leave
-        self._root = root
+        self._translated = translated
 
     def __enter__(self) -> Handles:
         return self._handles
@@ -313,10 +313,9 @@ class _Opened:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with translated(self._root):
+        with self._translated:
             self._leave(self._handles)
-        if isinstance(error, OSError):
-            raise destination_error(error, self._root) from error
+        self._translated.__exit__(kind, error, trace)
 
 
 def _draft_name(marker: Marker) -> str:

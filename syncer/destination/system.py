@@ -28,7 +28,8 @@ _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 class translated:  # noqa: N801 - as those of contextlib
     """Every OSError leaves as a DestinationError that names the destination and the way out.
 
-    By hand, as all contexts that each file goes through: made by contextlib they take four times as long.
+    One serves any number of threads. By hand, as are all contexts that each file goes through: those that contextlib
+    makes take four times as long.
     """
 
     __slots__ = ("_root",)
