@@ -6,8 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +63,7 @@ class Site:
         self.translated = translated(root)  # for a `with`
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
-        self._here = threading.local()  # `going`: how many works this thread does in one go
+        self._one_go = _OneGo()
         self._lock = threading.Lock()
         self._latest: Handles | None = None  # those that steps in one go share; kept open for the next
 
@@ -73,7 +72,7 @@ class Site:
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
         with self.translated:
-            handles = self._shared(self.expected) if getattr(self._here, "going", 0) else self._proven(self.expected)
+            handles = self._shared(self.expected) if self._one_go.going else self._proven(self.expected)
         return _Opened(handles, self._leave, self.translated)
 
     def _proven(self, destination_id: str) -> Handles:
@@ -115,15 +114,10 @@ class Site:
         """Keep nothing open while nothing is done: what is open keeps a file system from being unmounted."""
         self._put_by(None)
 
-    @contextmanager
-    def one_go(self) -> Iterator[None]:
-        """For steps taken one right after the other: a proof holds for all that begin while it is fresh, those of
-        other threads in one go too."""
-        self._here.going = getattr(self._here, "going", 0) + 1
-        try:
-            yield
-        finally:
-            self._here.going -= 1
+    def one_go(self) -> "_OneGo":
+        """For steps taken one right after the other, in a `with`: a proof holds for all that begin while it is fresh,
+        those of other threads in one go too."""
+        return self._one_go
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""
@@ -295,6 +289,18 @@ class Site:
             write_all(handle, (json.dumps(said) + "\n").encode())
             os.fsync(handle)
             return draft, os.fstat(handle)
+
+
+class _OneGo(threading.local):
+    """How many works this thread does in one go."""
+
+    going = 0
+
+    def __enter__(self) -> None:
+        self.going += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.going -= 1
 
 
 class _Opened:
