@@ -36,6 +36,7 @@ class Free:
 
     path: str
     at: float
+    is_final: bool = False  # the file's first choice, whatever the storage says of it
 
 
 @dataclass(frozen=True, slots=True)

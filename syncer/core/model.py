@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class RemoteStatus(StrEnum):
@@ -114,6 +115,9 @@ class Promise:
     crc32c: str | None = None  # lower-case hex, 8 digits
 
 
+NOTHING_PROMISED: Final = Promise()
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """A published file, as the ledger and the manifest remember it."""
@@ -142,7 +146,7 @@ class Entry:
     last_error: str | None = None
     regenerations: int = 0  # how often VideoDB was asked to make it again, at the user's leave
     path: str | None = None  # reserved by the first answer, kept for good
-    promise: Promise = field(default_factory=Promise)
+    promise: Promise = NOTHING_PROMISED
     stored: StoredFile | None = None
     fault: Fault | None = None  # of the stored file, by the last look at it
     first_seen_at: datetime | None = None

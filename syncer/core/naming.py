@@ -119,6 +119,11 @@ def path_for(
     return _path_for(naming, job_id, stem, own or extension, created_at, variant)
 
 
+def names_itself(name: str | None) -> bool:
+    """Whether a name has an extension of its own: then it has its path, whatever the storage says of the file."""
+    return bool(split_extension(name or "")[1])
+
+
 @lru_cache(maxsize=_NAMES)
 def _path_for(naming: Naming, job_id: str, stem: str, ext: str, created_at: datetime | None, variant: int) -> str:
     """The same of a name that was taken apart; remembered, for it is asked for before a file is fetched and after."""

@@ -19,7 +19,7 @@ from syncer.core.errors import (
     StorageBusy,
     TooLarge,
 )
-from syncer.core.model import Promise
+from syncer.core.model import NOTHING_PROMISED, Promise
 
 OVERLAP = 64 * 1024
 """Bytes fetched again when a partial goes on, and compared with what is on disk."""
@@ -139,7 +139,7 @@ def judge(asked: Ask, held: Promise, answer: Answer) -> Verdict:
     _refuse_bad_status(answer)
     _refuse_bad_body(answer)
     if answer.status == 200:
-        return FromStart(_promise_of(answer, Promise()), changed=not asked.is_whole)
+        return FromStart(_promise_of(answer, NOTHING_PROMISED), changed=not asked.is_whole)
     return _judge_part(asked, held, answer)
 
 
@@ -230,7 +230,7 @@ def _judge_part(asked: Ask, held: Promise, answer: Answer) -> Verdict:
             f"{answer.host} sent the bytes from {span.first} when those from {asked.start} were asked for."
         )
     if asked.is_whole:
-        held = Promise()
+        held = NOTHING_PROMISED
     promise = _promise_of(answer, held)
     if _is_other_version(held, answer, span.total) or (promise.size is not None and span.last >= promise.size):
         return AskAgain("the file changed at the storage")

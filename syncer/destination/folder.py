@@ -22,7 +22,7 @@ from syncer.destination.pagecache import let_go
 from syncer.destination.partial import READ, STEP, FolderPartial, name_of
 from syncer.destination.publish import Folders, split
 from syncer.destination.room import Room
-from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder, translated
+from syncer.destination.system import NEVER_FOLLOW, closing, size_at, sync_folder
 from syncer.destination.walk import Walk
 
 T = TypeVar("T")
@@ -248,7 +248,7 @@ class Reading:
     def go_on(self) -> int:
         """Some megabytes more into the digests: how many bytes, 0 at the end. Blocking."""
         count = 0
-        with translated(self._site.root):
+        with self._site.translated:
             if self._fd < 0:
                 with self._site.opened() as here:
                     self._fd = os.open(self._path, os.O_RDONLY | NEVER_FOLLOW, dir_fd=here.root)

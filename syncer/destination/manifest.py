@@ -60,7 +60,7 @@ class Manifest:
     def extend(self, lines: list[ManifestLine]) -> None:
         """Blocking. A torn line, a killed program's last, is left behind and a fresh one begun."""
         data = b"".join(map(_written, lines))
-        with self._lock, translated(self._site.root):
+        with self._lock, self._site.translated:
             self._open()
             data = b"\n" + data if self._torn else data
             self._torn = True
@@ -75,7 +75,7 @@ class Manifest:
 
     def write_draft(self, fd: int, lines: list[ManifestLine]) -> None:
         """Add lines to the draft. Blocking."""
-        with translated(self._site.root):
+        with self._site.translated:
             write_all(fd, b"".join(map(_written, lines)))
 
     def put_draft(self, fd: int) -> None:
@@ -89,7 +89,7 @@ class Manifest:
 
     def close(self) -> None:
         """fsync and close. Blocking."""
-        with self._lock, translated(self._site.root):
+        with self._lock, self._site.translated:
             fd, self._fd = self._fd, -1
             if fd >= 0:
                 with closing(fd):

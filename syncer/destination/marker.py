@@ -6,11 +6,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
 
 from syncer.core.errors import DestinationForeign, DestinationMissing, DestinationRefused
 from syncer.core.naming import PRIVATE
@@ -60,23 +60,20 @@ class Site:
         """`monotonic` says by seconds how old a proof is."""
         self._monotonic = monotonic
         self.root = root
+        self.translated = translated(root)  # for a `with`
         self.expected: str | None = None  # the destination's id, once proven
         self._understood: tuple[bytes, Marker] | None = None  # what the marker said last, word for word
-        self._here = threading.local()  # `going`: how many works this thread does in one go
+        self._one_go = _OneGo()
         self._lock = threading.Lock()
         self._latest: Handles | None = None  # those that steps in one go share; kept open for the next
 
-    @contextmanager
-    def opened(self) -> Iterator[Handles]:
-        """Handles of the proven folder. Raises DestinationMissing or DestinationForeign."""
+    def opened(self) -> "_Opened":
+        """Handles of the proven folder, for a `with`. Raises DestinationMissing or DestinationForeign."""
         if self.expected is None:
             raise AssertionError("the destination is used before it was proven")
-        with translated(self.root):
-            handles = self._shared(self.expected) if getattr(self._here, "going", 0) else self._proven(self.expected)
-            try:
-                yield handles
-            finally:
-                self._leave(handles)
+        with self.translated:
+            handles = self._shared(self.expected) if self._one_go.going else self._proven(self.expected)
+        return _Opened(handles, self._leave, self.translated)
 
     def _proven(self, destination_id: str) -> Handles:
         at = self._monotonic()
@@ -117,26 +114,21 @@ class Site:
         """Keep nothing open while nothing is done: what is open keeps a file system from being unmounted."""
         self._put_by(None)
 
-    @contextmanager
-    def one_go(self) -> Iterator[None]:
-        """For steps taken one right after the other: a proof holds for all that begin while it is fresh, those of
-        other threads in one go too."""
-        self._here.going = getattr(self._here, "going", 0) + 1
-        try:
-            yield
-        finally:
-            self._here.going -= 1
+    def one_go(self) -> "_OneGo":
+        """For steps taken one right after the other, in a `with`: a proof holds for all that begin while it is fresh,
+        those of other threads in one go too."""
+        return self._one_go
 
     def prove(self, destination_id: str) -> None:
         """Raises DestinationMissing or DestinationForeign unless the marker carries this id; later work keeps to it."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             self._check(fd, destination_id)
         self.expected = destination_id
         self.rest()
 
     def identify(self, ledger_id: str) -> str | None:
         """The id on the marker; None without a folder or a marker. Raises DestinationForeign for another ledger's."""
-        with translated(self.root):
+        with self.translated:
             try:
                 fd = os.open(self.root, OPEN_FOLDER)
             except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +141,7 @@ class Site:
 
     def marked(self) -> str | None:
         """The id on the marker, whichever ledger's it is; None without a readable one. Raises DestinationMissing."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             try:
                 marker = self._read(fd)
             except DestinationForeign:
@@ -158,7 +150,7 @@ class Site:
 
     def rebind(self, marker: Marker, at: datetime) -> None:
         """Put this marker in the place of whatever marker is there, durably: the other ledger loses the folder."""
-        with translated(self.root), closing(self._open()) as fd:
+        with self.translated, closing(self._open()) as fd:
             make_folder(PRIVATE, fd)
             with closing(self._open_private(fd)) as private:
                 draft, _ = self._draft(private, marker, at)
@@ -170,7 +162,7 @@ class Site:
 
     def bind(self, marker: Marker, at: datetime) -> None:
         """Write the marker, durably; the folder is made if only its last part is missing."""
-        with translated(self.root), closing(self._open_or_make()) as fd:
+        with self.translated, closing(self._open_or_make()) as fd:
             make_folder(PRIVATE, fd)
             with closing(self._open_private(fd)) as private:
                 found = self._read(fd)
@@ -297,6 +289,39 @@ class Site:
             write_all(handle, (json.dumps(said) + "\n").encode())
             os.fsync(handle)
             return draft, os.fstat(handle)
+
+
+class _OneGo(threading.local):
+    """How many works this thread does in one go."""
+
+    going = 0
+
+    def __enter__(self) -> None:
+        self.going += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.going -= 1
+
+
+class _Opened:
+    """Handles that are in use until it ends; errors of the system are translated."""
+
+    __slots__ = ("_handles", "_leave", "_translated")
+
+    def __init__(self, handles: Handles, leave: Callable[[Handles], None], translated: translated) -> None:
+        self._handles = handles
+        self._leave = leave
+        self._translated = translated
+
+    def __enter__(self) -> Handles:
+        return self._handles
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._translated:
+            self._leave(self._handles)
+        self._translated.__exit__(kind, error, trace)
 
 
 def _draft_name(marker: Marker) -> str:

@@ -20,7 +20,7 @@ from syncer.destination.opening import Shelf, folder_of, make_file, open_file
 from syncer.destination.pagecache import Trail, let_go
 from syncer.destination.publish import Folders, dress, publish
 from syncer.destination.room import Room
-from syncer.destination.system import sync_folder, translated
+from syncer.destination.system import sync_folder
 
 STEP = 8 * 1024 * 1024
 """Bytes of a partial that are read back in one go; between two, a cancelled reading stops."""
@@ -108,7 +108,7 @@ class FolderPartial:
         self._digests, self._digester = None, None
         view = memoryview(data).cast("B")
         digester.update(view)
-        with translated(self._site.root):
+        with self._site.translated:
             self._room.take(self._name, len(view), self._fd)
             while view:
                 count = self._writer.write(self._fd, view, self._size)
@@ -133,7 +133,7 @@ class FolderPartial:
             raise self._unusable("written ahead after `retract`")
         self._digests = None
         stop, at = start + len(view), start
-        with translated(self._site.root):
+        with self._site.translated:
             self._room.take(self._name, len(view), self._fd)
             while at < stop:
                 at += self._writer.write(self._fd, view[at - start :], at)
@@ -267,7 +267,7 @@ class FolderPartial:
 
     def _read(self, start: int, stop: int) -> bytes:
         pieces = []
-        with translated(self._site.root):
+        with self._site.translated:
             while start < stop:
                 piece = os.pread(self._fd, min(READ, stop - start), start)
                 if not piece:
@@ -282,11 +282,11 @@ class FolderPartial:
         self._trail.reached(self._fd, stop)
 
     def _hold_room(self, size: int) -> None:
-        with translated(self._site.root):
+        with self._site.translated:
             self._room.hold(self._name, max(0, size - self.held), self._fd)
 
     def _truncate(self, keep: int) -> None:
-        with translated(self._site.root):
+        with self._site.translated:
             os.ftruncate(self._fd, keep)
         self._room.give_back(self._name, self._size - keep)
         self._size = keep
@@ -308,7 +308,7 @@ class FolderPartial:
 
     def _sync(self) -> None:
         """fsync, and the map away, whose time is over."""
-        with translated(self._site.root):
+        with self._site.translated:
             length = self._fsync()
         if length != self._size:
             self._spoil()
@@ -355,7 +355,7 @@ class FolderPartial:
         self._writer.close()
         if fd < 0:
             return
-        with translated(self._site.root):
+        with self._site.translated:
             try:
                 os.close(fd)
             except OSError:  # NFS tells late what it could not write

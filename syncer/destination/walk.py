@@ -9,7 +9,7 @@ from itertools import islice
 from syncer.core.naming import PRIVATE
 from syncer.core.verify import is_kept_apart
 from syncer.destination.marker import Site
-from syncer.destination.system import OPEN_FOLDER, translated
+from syncer.destination.system import OPEN_FOLDER
 
 HUNK = 500
 """Files looked up in one go."""
@@ -38,7 +38,7 @@ class Walk:
 
     def some(self) -> list[tuple[str, int]]:
         """The next files, with their bytes; none at the end. Raises DestinationError."""
-        with translated(self._site.root):
+        with self._site.translated:
             return list(islice(self._files, HUNK))
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ Message = list[Any]
 LONGEST = 64 * 1024 * 1024
 """Bytes of the messages of one turn."""
 
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
 
 class Channel:
     """One end. What is sent after the other end has gone is lost: `messages` tells of that."""
@@ -62,4 +64,4 @@ class Channel:
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         if unsent and not self._is_finished and not self._writer.is_closing():
-            self._writer.write(json.dumps(unsent, separators=(",", ":")).encode("ascii") + b"\n")
+            self._writer.write(_JSON.encode(unsent).encode("ascii") + b"\n")

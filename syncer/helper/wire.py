@@ -1,7 +1,7 @@
 """What goes between a pass and its helpers, as JSON and as the values it stands for.
 
 to the helper     setup     values of a `Setup`, destination id
-                  bring     id, name, created_at, url, expires_at, whether that is a guess, path, free at
+                  bring     id, name, created_at, url, expires_at, whether that is a guess, then values of a `Free`
                   answer    id, whether the path is reserved; null where the errand is over
                   stop      id
 from the helper   ready
@@ -38,12 +38,12 @@ def to_moment(count: int | None) -> datetime | None:
 def of_errand(errand: Errand) -> list[Any]:
     link, free = errand.link, errand.free
     moments = of_moment(errand.created_at), of_moment(link.expires_at)
-    return [errand.id, errand.name, moments[0], link.url, moments[1], link.estimated, free.path, free.at]
+    return [errand.id, errand.name, moments[0], link.url, moments[1], link.estimated, free.path, free.at, free.is_final]
 
 
 def to_errand(said: list[Any]) -> Errand:
-    job_id, name, created, url, expires, estimated, path, at = said
-    return Errand(job_id, name, to_moment(created), Link(url, to_moment(expires), estimated), Free(path, at))
+    job_id, name, created, url, expires, estimated, *free = said
+    return Errand(job_id, name, to_moment(created), Link(url, to_moment(expires), estimated), Free(*free))
 
 
 def of_promise(promise: Promise) -> list[Any]:

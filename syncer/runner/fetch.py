@@ -14,7 +14,7 @@ from syncer.core.model import Claim, Entry, Link, Promise, Stored, StoredFile
 from syncer.core.ports import Clock, Destination, Exchange, Fetcher, Observer, Partial
 from syncer.runner.intake import Intake
 from syncer.runner.lanes import Lanes
-from syncer.runner.lookout import is_fresh, likely_path
+from syncer.runner.lookout import free_for, is_fresh, likely_path
 from syncer.runner.offload import offload
 from syncer.runner.parts import Counts, Rules, label_of
 from syncer.runner.segmented import Means, Segments, SegmentsEnded
@@ -46,12 +46,25 @@ class Gauge:
         self.recovered = False
         self.was_declined = False  # by another process that was to bring the file
         self.deadline: datetime | None = None  # of the link the bytes came under
-        self.entry: Entry | None = None  # with what was noted of it since it was claimed
+        self._noted: Callable[[], Entry] | None = None
         self._before: int | None = None
         self._after = 0
         self._lacking: int | None = None  # bytes the running body is to bring; None where that is not known
         self._poured = 0  # of them
         self._since: float | None = None  # when the body began, by the monotonic clock
+
+    @property
+    def entry(self) -> Entry | None:
+        """With what was noted of it since it was claimed; put together when it is asked for, which is seldom."""
+        return None if self._noted is None else self._noted()
+
+    @entry.setter
+    def entry(self, entry: Entry) -> None:
+        self._noted = lambda: entry
+
+    def note(self, noted: Callable[[], Entry]) -> None:
+        """How to put it together from now on."""
+        self._noted = noted
 
     @property
     def gained(self) -> int:
@@ -163,7 +176,7 @@ class Fetching:
         path = likely_path(claim, self._rules.naming)
         if await destination.size_of(path) is not None:
             return None
-        return Free(path, self._tools.clock.monotonic())
+        return free_for(claim, path, self._tools.clock.monotonic())
 
     def _judge(self, claim: Claim, asked: resume.Ask, answer: resume.Answer) -> resume.Verdict:
         """What the answer is good for. A storage that never gets a range right is asked for the whole file in the end.
@@ -218,7 +231,7 @@ class Fetching:
         tail, keep = await self._kept(claim, partial, verdict)
         extension = naming.extension_for(promise.content_type, link.url)
         path = await self._reserve(claim, promise, extension, free=free)
-        gauge.entry = replace(entry, link=link, path=path, promise=promise)
+        gauge.note(lambda: replace(entry, link=link, path=path, promise=promise))
         most = self._rules.max_file_size
 
         def progress(count: int) -> None:
@@ -287,8 +300,9 @@ class Fetching:
         `free` is one that nothing had a moment ago; `after` one that turned out to be taken, and `reason` says why.
         """
         entry, tools = claim.entry, self._tools
+        first = entry.path or (free.path if free is not None and free.is_final else None)
         new = (self._name(claim, extension, variant) for variant in range(MOST_NAMES))
-        for path in itertools.chain([entry.path] if entry.path else [], new):
+        for path in itertools.chain([first] if first else [], new):
             if path == after:
                 continue
             seen = free is not None and free.path == path and is_fresh(free, self._tools.clock)
@@ -310,7 +324,6 @@ class Fetching:
         """Take in a body that is still to be written, prove the partial and publish it, under another name where
         somebody was quicker."""
         destination = self._tools.destination
-        extension = naming.extension_for(promise.content_type, None)
         if promise.size is None:
             # Sent without a length, it has one now; were it not in the ledger, a kill from here on could not heal.
             await destination.in_one_go(self._prove, partial, promise)
@@ -326,6 +339,7 @@ class Fetching:
                 if body is not None and partial.size:
                     body.progress(partial.size)
                 body = None
+            extension = naming.extension_for(promise.content_type, None)
             path = await self._reserve(claim, promise, extension, after=path, reason=reason)
         raise NameTaken(reason)
 

@@ -25,6 +25,11 @@ def likely_path(claim: Claim, names: Naming) -> str:
     return entry.path or naming.path_for(names, entry.id, entry.name, entry.created_at, extension="")
 
 
+def free_for(claim: Claim, path: str, at: float) -> Free:
+    """Nothing lay under the claim's likely path then."""
+    return Free(path, at, is_final=claim.entry.path is not None or naming.names_itself(claim.entry.name))
+
+
 class Lookout:
     """Knows of some claims that their job has no partial, and that the name their file is likely to get is free."""
 
@@ -70,6 +75,6 @@ class Lookout:
                         continue  # begun with meanwhile
                     del self._wanted[claim.entry.id]
                     if is_free:
-                        self._known[claim.entry.id] = Free(path, at)
+                        self._known[claim.entry.id] = free_for(claim, path, at)
         except DestinationError:  # whoever has something to write there meets it
             self._wanted.clear()

@@ -114,10 +114,7 @@ class HttpExchange:
         expected = expected_length(answer)
         if expected is None or expected > SMALL:
             return None
-        data = await body.take(expected)
-        if data is not None:
-            await self._reply.close()
-        return data
+        return await body.take(expected)
 
     async def pour(self, sink: Sink, progress: Callable[[int], None]) -> None:
         """Send the body to `sink` in blocks of up to 1 MiB, at least every half second.

@@ -81,6 +81,7 @@ class HttpFetcher:
         self._total_timeout = total_timeout
         self._total = min(PATIENCE * (connect_timeout + read_timeout), total_timeout or math.inf)
         self._timeout = httpx.Timeout(read_timeout, connect=connect_timeout, pool=connect_timeout)
+        self._timeouts = self._timeout.as_dict()
         self._requests = Requests(_HEADERS)
         self._http: httpx.AsyncClient | None = None
         self._direct: ThreadTransport | None = None  # past the client, where it would only cost time
@@ -158,7 +159,7 @@ class HttpFetcher:
         try:
             request = self._requests.get(plain.netloc, plain.target, _more(ask))
             async with asyncio.timeout(self._total):
-                head, body = await self._direct.ask(plain.origin, request, self._timeout.as_dict())
+                head, body = await self._direct.ask(plain.origin, request, self._timeouts)
             return Reply.direct(head, body), plain.host
         except TimeoutError:
             problem = self._too_late(plain.host)

@@ -56,11 +56,11 @@ class Requests:
 
     def get(self, netloc: bytes, target: bytes, more: dict[bytes, bytes]) -> bytes:
         """A GET for a plain link's target. Raises httpx.LocalProtocolError for `more` headers that cannot be."""
-        headers = [(b"Host", netloc), *self._headers, *more.items()]
-        if more:
-            return serialise(target, headers)
-        block = self._blocks.get(netloc)
+        block = None if more else self._blocks.get(netloc)
         if block is None:
+            headers = [(b"Host", netloc), *self._headers, *more.items()]
+            if more:
+                return serialise(target, headers)
             if len(self._blocks) >= _MOST_PLACES:
                 self._blocks.clear()
             _, _, block = serialise(b"/", headers).partition(b" HTTP/1.1\r\n")

@@ -30,7 +30,10 @@ class Pourable(Protocol):
     """A body that can be sent to a sink without passing through the event loop."""
 
     async def take(self, length: int) -> bytes | None:
-        """All of it, where it has this length and comes within a moment; else nothing of it is lost to `pour_into`."""
+        """All of it, where it has this length and comes within a moment; its connection is given back then.
+
+        Else None, and nothing of it is lost to `pour_into`.
+        """
         ...
 
     async def pour_into(
@@ -166,7 +169,9 @@ class Body(httpx.AsyncByteStream):
         for _ in range(_READS):
             if len(self._rest) >= length:
                 rest, self._rest = self._rest, b""
-                return b"".join(self._framing.take(rest))
+                data = b"".join(self._framing.take(rest))
+                self._let_go()
+                return data
             try:
                 more = await self._wire.receive(length - len(self._rest), _MOMENT)
             except httpx.ReadTimeout:
@@ -188,11 +193,15 @@ class Body(httpx.AsyncByteStream):
         end: End | None = None,
     ) -> int:
         rest, self._rest = self._rest, b""
+        self._wire.leave()
         line = Line(self._wire, self._framing, rest, self._read_timeout, self._buffers, throttle, end, self._trouble)
         pouring = Pouring(line, sink, progress)
         return await pouring.carry(threads)
 
     async def aclose(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
         release, self._release = self._release, None
         if release is not None:
             release(self._framing.ended and self._framing.is_clean and self._keeps and not self._rest)

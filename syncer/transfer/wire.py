@@ -7,9 +7,11 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import httpx
+
+T = TypeVar("T")
 
 TICK = 0.25
 """Seconds after which a thread that waits for bytes looks up: what it has is handed over, and silence is counted."""
@@ -26,6 +28,9 @@ class Wire:
 
     `send` and `receive` belong to the event loop's thread, `receive_into` and `wait` to any other; whoever lets one
     thread go on waits for the other to be done. `hang_up` may be called at any time: a blocked `wait` returns at once.
+
+    The event loop listens to a plain one all the time, from its first answer to `leave`: to be told so for each answer,
+    and asked before each request whether something came, would be three calls of the system a file.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -34,10 +39,16 @@ class Wire:
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._trouble: httpx.ReadError | None = None  # met behind bytes that were given out first
         self._is_to_write = False  # what TLS has to do before a thread can read on
+        self._loop: asyncio.AbstractEventLoop | None = None  # while it listens
+        self._waiter: asyncio.Future[bytes | OSError | None] | None = None  # for what comes next
+        self._most = 0  # bytes of it
+        self._is_drained = False  # whether the last read took all there was
+        self._is_resting = False
+        self._unasked = False  # something came meanwhile
 
     async def send(self, data: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - of each silence, not of the call
         """Raises httpx.WriteTimeout after so many seconds in which nothing could be sent, httpx.WriteError."""
-        view = memoryview(data)
+        view, self._is_resting = memoryview(data), False
         while view:
             try:
                 view = view[self._sock.send(view) :]
@@ -51,8 +62,10 @@ class Wire:
         """Up to `most` bytes; none at the connection's end. Raises httpx.ReadTimeout, httpx.ReadError."""
         while True:
             try:
-                return self._sock.recv(most)
+                return self._read(most)
             except _WAITS as wait:
+                if self._tls is None:
+                    return await self._come(most, timeout)
                 if not await ready(self._sock, writing=_writes(wait, otherwise=False), timeout=timeout):
                     raise httpx.ReadTimeout("") from None
             except OSError as error:
@@ -61,9 +74,58 @@ class Wire:
     async def answer(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
         """As `receive`, right after a request was sent: an answer is still to come, so it is waited for first."""
         # What TLS has read and not given out yet would be waited for in vain.
-        if self._tls is None and not await ready(self._sock, writing=False, timeout=timeout):
+        return await (self._come(most, timeout) if self._tls is None else self.receive(most, timeout))
+
+    def _read(self, most: int) -> bytes:
+        data = self._sock.recv(most)
+        self._is_drained = len(data) < most
+        return data
+
+    async def _come(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
+        """The next bytes of a plain connection, read as the event loop hears of them: once, and not once more."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            loop.add_reader(self._sock.fileno(), self._heard)
+        self._waiter, self._most = loop.create_future(), most
+        timer = None if timeout is None else loop.call_later(timeout, _settle, self._waiter, None)
+        try:
+            came = await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+        if came is None:
             raise httpx.ReadTimeout("")
-        return await self.receive(most, timeout)
+        if isinstance(came, OSError):
+            raise httpx.ReadError(str(came)) from came
+        return came
+
+    def _heard(self) -> None:
+        """Something came, or more of what is being read."""
+        if self._waiter is None:
+            self._unasked = self._is_resting and self._has_more()
+            if self._unasked or not self._is_resting:
+                self.leave()
+        elif not self._waiter.done():
+            try:
+                self._waiter.set_result(self._read(self._most))
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self._waiter.set_result(error)
+
+    def leave(self) -> None:
+        """The event loop listens no longer; a thread may."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.remove_reader(self._sock.fileno())
+
+    def rest(self) -> None:
+        """Nothing is asked for until the next `send`: what comes none the less makes it stale."""
+        self._is_resting = True
+        if not self._is_drained:
+            self.leave()
 
     def receive_into(self, view: memoryview) -> int | None:
         """The bytes put into `view`, 0 at the connection's end, None where there are none now: then `wait`.
@@ -108,10 +170,13 @@ class Wire:
 
     def is_stale(self) -> bool:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
-        if self._trouble is not None:
+        if self._trouble is not None or self._unasked:
             return True
         if self._tls is not None and self._tls.pending():
             return True  # read off the socket with the last answer, and out of the poll's sight
+        return self._loop is None and self._has_more()
+
+    def _has_more(self) -> bool:
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return bool(poll.poll(0))
@@ -124,6 +189,7 @@ class Wire:
 
     def close(self) -> None:
         """Only when no thread is using it any more."""
+        self.leave()
         with suppress(OSError):
             self._sock.close()
 
@@ -142,7 +208,7 @@ async def ready(sock: socket.socket, *, writing: bool, timeout: float | None = N
             timer.cancel()
 
 
-def _settle(waiter: asyncio.Future[str], how: str) -> None:
+def _settle(waiter: asyncio.Future[T], how: T) -> None:
     if not waiter.done():
         waiter.set_result(how)
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pathvalidate import is_valid_filename
 
-from syncer.core.naming import DEFAULT_TEMPLATE, Naming, partial_key, path_for, unique_key
+from syncer.core.naming import DEFAULT_TEMPLATE, Naming, names_itself, partial_key, path_for, unique_key
 
 NAMES = st.one_of(st.none(), st.text(max_size=400), st.text(alphabet='./\\:*?"<>| \n\t\0~CONPRNAUXcom1', max_size=300))
 IDS = st.one_of(st.text(min_size=1, max_size=300), st.text(alphabet="./\\aA~ ", min_size=1, max_size=20))
@@ -81,3 +81,11 @@ def test_variants_differ_and_the_same_call_gives_the_same_path(name, job_id, cre
 @given(IDS)
 def test_partials_are_plain_hex(job_id):
     assert re.fullmatch(r"[0-9a-f]{40}", partial_key(job_id))
+
+
+@given(NAMES, IDS, TIMES, TEMPLATES, st.sampled_from(["", ".mp4", ".webm", ".tar"]))
+@example("film.mp4", "x", None, DEFAULT_TEMPLATE, ".webm")
+def test_a_name_that_has_an_extension_has_its_path_whatever_the_storage_says(name, job_id, created, template, said):
+    path = path_for(Naming(template), job_id, name, created, extension=said)
+    if names_itself(name):
+        assert path == path_for(Naming(template), job_id, name, created, extension="")

@@ -37,7 +37,7 @@ ERRANDS = st.builds(
     MAYBE,
     st.none() | MOMENTS | ZONED,
     st.builds(Link, NAMES, st.none() | MOMENTS, st.booleans()),
-    st.builds(Free, NAMES, st.floats(0, 1e12)),
+    st.builds(Free, NAMES, st.floats(0, 1e12), st.booleans()),
 )
 PROMISES = st.builds(Promise, st.none() | SIZES, MAYBE, MAYBE, MAYBE, MAYBE, MAYBE)
 FILES = st.builds(StoredFile, NAMES, SIZES, NAMES, MAYBE, MOMENTS)

@@ -55,7 +55,15 @@ async def test_who_has_neither_a_partial_nor_a_file_in_the_way_is_known_once(loo
 async def test_the_path_that_was_reserved_before_is_the_likely_one(lookout):
     claim = claim_of("job", path="2026/reserved.mp4")
     await looked(lookout, claim)
-    assert lookout.take(claim).path == "2026/reserved.mp4"
+    free = lookout.take(claim)
+    assert (free.path, free.is_final) == ("2026/reserved.mp4", True)
+
+
+@pytest.mark.parametrize(("name", "is_final"), [("film.mp4", True), ("film", False), ("v1.2", False), (None, False)])
+async def test_a_name_without_an_extension_leaves_its_path_to_the_storage(lookout, name, is_final):
+    claim = claim_of("job", name=name)
+    await looked(lookout, claim)
+    assert lookout.take(claim).is_final is is_final
 
 
 async def test_what_is_known_is_forgotten_when_it_is_no_longer_fresh(lookout, parts):

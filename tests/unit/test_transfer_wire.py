@@ -1,5 +1,6 @@
 """What one read of a connection over TLS gives: all records that are there, and what ended them afterwards."""
 
+import asyncio
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -68,3 +69,87 @@ def test_a_break_is_told_after_the_bytes_before_it(ends, view):
     for _ in range(2):
         with pytest.raises(httpx.ReadError):
             wire.receive_into(view)
+
+
+@pytest.fixture
+def plain():
+    """A wire without TLS, and the server's end of it."""
+    near, far = socket.socketpair()
+    near.settimeout(0)
+    wire = Wire(near)
+    with far:
+        yield wire, far
+    wire.close()
+
+
+async def answered(wire, server, most=100):
+    await wire.send(b"question", 10)
+    server.sendall(b"answer")
+    return await wire.answer(most, 10)
+
+
+async def until_stale(wire):
+    async with asyncio.timeout(10):
+        while not wire.is_stale():  # noqa: ASYNC110 - the event loop is what is waited for
+            await asyncio.sleep(0)
+
+
+async def test_it_is_used_again_and_again(plain):
+    wire, server = plain
+    for _ in range(3):
+        assert await answered(wire, server) == b"answer"
+        wire.rest()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not wire.is_stale()
+
+
+@pytest.mark.parametrize("end", [False, True])
+async def test_what_comes_while_it_rests_makes_it_stale(plain, end):
+    wire, server = plain
+    await answered(wire, server)
+    wire.rest()
+    if end:
+        server.shutdown(socket.SHUT_WR)
+    else:
+        server.sendall(b"more")
+    await until_stale(wire)
+
+
+async def test_what_was_not_read_of_an_answer_makes_it_stale_at_once(plain):
+    wire, server = plain
+    assert await answered(wire, server, most=3) == b"ans"
+    wire.rest()
+    assert wire.is_stale()
+
+
+async def test_what_a_thread_left_makes_it_stale_at_once(plain, view):
+    wire, server = plain
+    await answered(wire, server)
+    wire.leave()
+    server.sendall(b"body, and more")
+    assert wire.receive_into(view[:4]) == 4
+    wire.rest()
+    assert wire.is_stale()
+
+
+async def test_what_comes_before_it_is_waited_for_is_not_lost(plain):
+    """Nor does it keep the event loop busy meanwhile."""
+    wire, server = plain
+    await answered(wire, server)
+    server.sendall(b"body")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert await wire.receive(100, 10) == b"body"
+    wire.rest()
+    assert not wire.is_stale()
+
+
+async def test_a_break_while_it_is_waited_for_is_told(plain):
+    wire, server = plain
+    await wire.send(b"question", 10)
+    waits = asyncio.create_task(wire.answer(100, 10))
+    await asyncio.sleep(0)
+    server.close()  # with what it did not read
+    with pytest.raises(httpx.ReadError):
+        await waits
