@@ -67,7 +67,6 @@ class Pool:
 
     def keep(self, origin: Origin, wire: Wire) -> None:
         """The connection is unused from now on, and fit to be used again."""
-        wire.rest()
         self._idle.append(_Idle(origin, wire, time.monotonic()))
 
     def close(self) -> None:

@@ -29,8 +29,8 @@ class Wire:
     `send` and `receive` belong to the event loop's thread, `receive_into` and `wait` to any other; whoever lets one
     thread go on waits for the other to be done. `hang_up` may be called at any time: a blocked `wait` returns at once.
 
-    The event loop listens to a plain one all the time, from its first answer to `leave`: to be told so for each answer,
-    and asked before each request whether something came, would be three calls of the system a file.
+    The event loop listens to a plain one all the time, from its first answer to `leave`: to be told so for each answer
+    would be two calls of the system a file. What it has heard is no word on what came: it may not have listened since.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -42,13 +42,10 @@ class Wire:
         self._loop: asyncio.AbstractEventLoop | None = None  # while it listens
         self._waiter: asyncio.Future[bytes | OSError | None] | None = None  # for what comes next
         self._most = 0  # bytes of it
-        self._is_drained = False  # whether the last read took all there was
-        self._is_resting = False
-        self._unasked = False  # something came meanwhile
 
     async def send(self, data: bytes, timeout: float | None) -> None:  # noqa: ASYNC109 - of each silence, not of the call
         """Raises httpx.WriteTimeout after so many seconds in which nothing could be sent, httpx.WriteError."""
-        view, self._is_resting = memoryview(data), False
+        view = memoryview(data)
         while view:
             try:
                 view = view[self._sock.send(view) :]
@@ -62,7 +59,7 @@ class Wire:
         """Up to `most` bytes; none at the connection's end. Raises httpx.ReadTimeout, httpx.ReadError."""
         while True:
             try:
-                return self._read(most)
+                return self._sock.recv(most)
             except _WAITS as wait:
                 if self._tls is None:
                     return await self._come(most, timeout)
@@ -76,15 +73,11 @@ class Wire:
         # What TLS has read and not given out yet would be waited for in vain.
         return await (self._come(most, timeout) if self._tls is None else self.receive(most, timeout))
 
-    def _read(self, most: int) -> bytes:
-        data = self._sock.recv(most)
-        self._is_drained = len(data) < most
-        return data
-
     async def _come(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 - see `send`
         """The next bytes of a plain connection, read as the event loop hears of them: once, and not once more."""
         loop = asyncio.get_running_loop()
-        if self._loop is None:
+        if self._loop is not loop:
+            self.leave()
             self._loop = loop
             loop.add_reader(self._sock.fileno(), self._heard)
         self._waiter, self._most = loop.create_future(), most
@@ -104,12 +97,11 @@ class Wire:
     def _heard(self) -> None:
         """Something came, or more of what is being read."""
         if self._waiter is None:
-            self._unasked = self._is_resting and self._has_more()
-            if self._unasked or not self._is_resting:
+            if self._has_more():  # it stays where it is: to be told of it again and again is of no use
                 self.leave()
         elif not self._waiter.done():
             try:
-                self._waiter.set_result(self._read(self._most))
+                self._waiter.set_result(self._sock.recv(self._most))
             except (BlockingIOError, InterruptedError):
                 pass
             except OSError as error:
@@ -120,12 +112,6 @@ class Wire:
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.remove_reader(self._sock.fileno())
-
-    def rest(self) -> None:
-        """Nothing is asked for until the next `send`: what comes none the less makes it stale."""
-        self._is_resting = True
-        if not self._is_drained:
-            self.leave()
 
     def receive_into(self, view: memoryview) -> int | None:
         """The bytes put into `view`, 0 at the connection's end, None where there are none now: then `wait`.
@@ -170,11 +156,11 @@ class Wire:
 
     def is_stale(self) -> bool:
         """Whether an idle connection has been closed by its server, or said something that nobody asked for."""
-        if self._trouble is not None or self._unasked:
+        if self._trouble is not None:
             return True
         if self._tls is not None and self._tls.pending():
             return True  # read off the socket with the last answer, and out of the poll's sight
-        return self._loop is None and self._has_more()
+        return self._has_more()
 
     def _has_more(self) -> bool:
         poll = select.poll()

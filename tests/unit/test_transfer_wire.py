@@ -88,17 +88,10 @@ async def answered(wire, server, most=100):
     return await wire.answer(most, 10)
 
 
-async def until_stale(wire):
-    async with asyncio.timeout(10):
-        while not wire.is_stale():  # noqa: ASYNC110 - the event loop is what is waited for
-            await asyncio.sleep(0)
-
-
 async def test_it_is_used_again_and_again(plain):
     wire, server = plain
     for _ in range(3):
         assert await answered(wire, server) == b"answer"
-        wire.rest()
         for _ in range(3):
             await asyncio.sleep(0)
         assert not wire.is_stale()
@@ -108,18 +101,42 @@ async def test_it_is_used_again_and_again(plain):
 async def test_what_comes_while_it_rests_makes_it_stale(plain, end):
     wire, server = plain
     await answered(wire, server)
-    wire.rest()
     if end:
         server.shutdown(socket.SHUT_WR)
     else:
         server.sendall(b"more")
-    await until_stale(wire)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert wire.is_stale()
+
+
+async def test_what_came_unasked_is_seen_though_the_event_loop_had_no_turn_since(plain):
+    """It would be taken for the next answer (I6)."""
+    wire, server = plain
+    await answered(wire, server)
+    server.sendall(b"HTTP/1.1 200 OK")
+    assert wire.is_stale()
+
+
+async def test_an_end_that_nobody_waits_for_keeps_nobody_busy(plain):
+    wire, server = plain
+    await answered(wire, server)
+    server.shutdown(socket.SHUT_WR)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not asyncio.get_running_loop().remove_reader(wire._sock.fileno())
+    assert wire.is_stale()
+
+
+def test_another_event_loop_may_go_on_with_it(plain):
+    wire, server = plain
+    for _ in range(2):
+        assert asyncio.run(answered(wire, server)) == b"answer"
 
 
 async def test_what_was_not_read_of_an_answer_makes_it_stale_at_once(plain):
     wire, server = plain
     assert await answered(wire, server, most=3) == b"ans"
-    wire.rest()
     assert wire.is_stale()
 
 
@@ -129,7 +146,6 @@ async def test_what_a_thread_left_makes_it_stale_at_once(plain, view):
     wire.leave()
     server.sendall(b"body, and more")
     assert wire.receive_into(view[:4]) == 4
-    wire.rest()
     assert wire.is_stale()
 
 
@@ -141,7 +157,6 @@ async def test_what_comes_before_it_is_waited_for_is_not_lost(plain):
     for _ in range(3):
         await asyncio.sleep(0)
     assert await wire.receive(100, 10) == b"body"
-    wire.rest()
     assert not wire.is_stale()
 
 
