@@ -1,6 +1,8 @@
 """What any core.ports.Destination must do: the folder on a real file system, and the fake in memory."""
 
+import asyncio
 import hashlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -319,6 +321,29 @@ async def parted(destination: Destination, front: bytes, ahead: dict[int, bytes]
     for start, piece in ahead.items():
         partial.at(start).write(piece)
     return partial
+
+
+async def test_bytes_may_come_from_several_threads_at_once(destination):
+    """None of them forgets what another wrote meanwhile."""
+    block, blocks, lanes = b"x" * 16, 150, 4
+    size = len(block) * blocks * lanes
+    partial = await parted(destination, b"", {}, size)
+
+    def write(lane):
+        sink = partial.at(lane * blocks * len(block))
+        for _ in range(blocks):
+            sink.write(block)
+
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        await asyncio.gather(*(asyncio.to_thread(write, lane) for lane in range(lanes)))
+    finally:
+        sys.setswitchinterval(often)
+    assert partial.spans() == (Span(0, size),)
+    await partial.catch_up(size)
+    assert await partial.finish() == digests_of(block * blocks * lanes, "md5", "crc32c")
+    await partial.close()
 
 
 async def test_bytes_may_come_before_their_turn(destination):

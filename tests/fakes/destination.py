@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Any, TypeVar
 
 import google_crc32c
@@ -241,6 +242,7 @@ class FakePartial:
         self._finished = False
         self._open = True
         self._sized = False
+        self._lock = Lock()  # sinks are written to from several threads
 
     @property
     def size(self) -> int:
@@ -291,8 +293,9 @@ class FakePartial:
 
     async def catch_up(self, most: int) -> None:
         await asyncio.sleep(0)
-        reach = next((span.stop for span in self._spans if span.start == 0), 0)
-        self._front = max(self._front, min(reach, most))
+        with self._lock:
+            reach = next((span.stop for span in self._spans if span.start == 0), 0)
+            self._front = max(self._front, min(reach, most))
 
     async def retract(self) -> None:
         await asyncio.sleep(0)
@@ -308,6 +311,10 @@ class FakePartial:
 
     def write_at(self, data: bytes | bytearray | memoryview, start: int) -> None:
         """As `write`, from `start` on."""
+        with self._lock:
+            self._put(data, start)
+
+    def _put(self, data: bytes | bytearray | memoryview, start: int) -> None:
         self._finished = False
         above = self._disk.above_floor
         if above is not None:
