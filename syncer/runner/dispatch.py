@@ -68,6 +68,7 @@ class Dispatcher:
         self._lanes = lanes
         self.planner = Planner(parts.clock.now(), prefer=rules.prefer, sizes=pace.sizes)
         self._claims: dict[str, Claim] = {}  # held and not begun
+        self._is_overtaken = False  # by others that were begun and not claimed ahead
         self._running: dict[asyncio.Task[Outcome | None], Claim] = {}
         self._ended: list[asyncio.Task[Outcome | None]] = []  # of those, what is to be collected
         self._on_disk: dict[str, int] = {}  # bytes here of what runs
@@ -176,8 +177,8 @@ class Dispatcher:
         self._pace.line = self._lanes.line
         running, finishing = len(self._running), min(self._lanes.finishing, FINISHING * self._rules.workers)
         slots = min(self._rules.workers + finishing, running + self._room(running))
-        # Some at a time: what may be claimed ahead is asked for again once half of it has begun.
-        ahead = 2 * slots if len(self._claims) < slots else 0
+        # Some at a time: what may be claimed ahead is asked for again once half of it has begun, or others come first.
+        ahead = 2 * slots if self._is_overtaken or len(self._claims) < slots else 0
         self._last = self.planner.decide(self._parts.clock.now(), self._pace.line, slots, ahead=ahead)
         return self._last
 
@@ -188,6 +189,7 @@ class Dispatcher:
                 task.cancel()
         wanted = [job_id for job_id in decision.start if job_id not in self._claims]
         ahead = [job_id for job_id in decision.ahead if job_id not in self._claims]
+        was_overtaken, self._is_overtaken = self._is_overtaken, bool(wanted) and not ahead
         if wanted or len(ahead) >= self._rules.workers:
             # Those that come next go along: one commit for many files, and a look ahead into the destination for them.
             await self._claim([*wanted, *ahead])
@@ -204,6 +206,8 @@ class Dispatcher:
         # Under pressure a slot may be free on purpose: what runs there would make something else late.
         free = 0 if decision.pressed and len(self.planner) > len(self._running) else self._rules.workers
         self._lanes.told(self._connected, max(0, free - self._connected))
+        if was_overtaken and not decision.pressed:
+            await self._return_all_but(frozenset(decision.ahead))
 
     @property
     def _connected(self) -> int:
@@ -215,6 +219,21 @@ class Dispatcher:
         claims = await self._parts.ledger.claim(ids, now, now + self._rules.lease)
         self._claims |= {claim.entry.id: claim for claim in claims}
         self._worker.look_ahead(claims)
+
+    async def _return_all_but(self, next_ones: frozenset[str]) -> None:
+        """What was claimed too early: their turn may not come for long. What failed in this pass before is kept, for
+        its tries would be forgotten."""
+        early = [claim for claim in self._claims.values() if claim.entry.id not in next_ones and claim.entry.tries == 1]
+        await self._hand_back(early)
+        for claim in early:
+            del self._claims[claim.entry.id]
+
+    async def _hand_back(self, claims: Iterable[Claim]) -> None:
+        now = self._parts.clock.now()
+        handed_back = (self._parts.ledger.settle(claim, HandBack(), now) for claim in claims)
+        for problem in await asyncio.gather(*handed_back, return_exceptions=True):
+            if isinstance(problem, BaseException) and not isinstance(problem, StaleClaim):
+                raise problem
 
     # --- what came of it ---
 
@@ -290,8 +309,5 @@ class Dispatcher:
                 task.exception()  # heard; the one that ended the pass is on its way already
             self.planner.again(claim.entry.id)
         self._running.clear()
-        now, claims, self._claims = self._parts.clock.now(), self._claims, {}
-        handed_back = (self._parts.ledger.settle(claim, HandBack(), now) for claim in claims.values())
-        for problem in await asyncio.gather(*handed_back, return_exceptions=True):
-            if isinstance(problem, BaseException) and not isinstance(problem, StaleClaim):
-                raise problem
+        claims, self._claims = self._claims, {}
+        await self._hand_back(claims.values())

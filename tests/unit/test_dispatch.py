@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from fakes.destination import FakeDestination
@@ -11,6 +13,7 @@ from fakes.ledger import FakeLedger
 from fakes.source import FakeSource, ManualClock, a_job
 
 from syncer.core.errors import DestinationRefused
+from syncer.core.model import Listing, Page
 from syncer.runner.dispatch import FINISHING
 from syncer.runner.limits import Limits
 from syncer.runner.one_pass import run_pass
@@ -166,3 +169,62 @@ async def test_a_claim_that_ran_out_before_it_was_begun_is_not_handed_back():
     assert report.exit_code == 5
     assert {row.token for row in ahead[::2]} == {"another pass"}
     assert {row.token for row in rows if row not in ahead[::2]} == {None}
+
+
+class Receding(FakeSource):
+    """Each page is of older jobs than the one before, whose links die sooner; it comes when some were begun."""
+
+    PAGES, EACH = 12, 10
+
+    def __init__(self, fetcher):
+        super().__init__()
+        self.fetcher = fetcher
+        self.pages = [[self._job(page, n) for n in range(self.EACH)] for page in range(self.PAGES)]
+        self.jobs = {job.id: job for jobs in self.pages for job in jobs}
+
+    def _job(self, page, n):
+        job = a_job(f"job-{page:02}-{n:02}")
+        return replace(job, link=replace(job.link, expires_at=job.link.expires_at - timedelta(minutes=page)))
+
+    async def list_jobs(self, keep):
+        told = 0
+        for number, jobs in enumerate(self.pages):
+            told += len(await keep(Page(number, tuple(jobs), ())))
+            while len(self.fetcher.asks) < 5 * (number + 1):  # noqa: ASYNC110 - files are what is waited for
+                await asyncio.sleep(0)
+        return Listing(self.PAGES, told, 0, complete=True)
+
+
+class Silent:
+    def notify(self, event):
+        pass
+
+
+class Attentive(FakeLedger):
+    """Notes of each claim how many it was for, and how many were held then."""
+
+    def __init__(self):
+        super().__init__()
+        self.claimed, self.held = [], []
+
+    async def claim(self, ids, at, until):
+        claims = await super().claim(ids, at, until)
+        self.claimed.append([claim.entry.id for claim in claims])
+        self.held.append(sum(row.token is not None for row in self.store.rows.values()))
+        return claims
+
+
+async def test_what_comes_first_is_claimed_ahead_though_others_were_before():
+    """Those are handed back: however many pages overtake each other, no more is held."""
+    fetcher, ledger, disk = FakeFetcher(block=10_000), Attentive(), FakeDestination()
+    source = Receding(fetcher)
+    fetcher.objects = {
+        job.link.url: Object(bytes(8) + random.Random(job.id).randbytes(LARGE)) for job in source.jobs.values()
+    }
+    parts = Parts(source, ledger, fetcher, disk, Silent(), StandingClock(), random.Random(1))
+    report = await run_pass(parts, Rules(workers=WORKERS))
+    assert (report.jobs.stored, report.exit_code) == (len(source.jobs), 0)
+    overtaking = [ids for ids in ledger.claimed if ids and ids[0] > "job-06"]
+    assert any(len(ids) > WORKERS for ids in overtaking)
+    assert max(ledger.held) <= 12
+    assert all(row.entry.attempts == 1 for row in ledger.store.rows.values())
