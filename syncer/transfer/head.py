@@ -9,9 +9,10 @@ from datetime import datetime
 from syncer.core.resume import Answer, ContentRange
 from syncer.core.retry import parse_retry_after
 
-_RANGE = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.IGNORECASE)
-_UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
-_DIGITS = re.compile(r"[0-9]{1,19}")
+# Numbers of more digits are no lengths of files, and no database's largest whole number is sure to hold them.
+_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
+_UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,18})", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _EXPIRED = re.compile(rb"expired", re.IGNORECASE)
 _EXPIRED_WITHIN = 1024  # bytes of an error body
 _MD5_BYTES = 16
