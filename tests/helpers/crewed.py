@@ -23,7 +23,8 @@ from syncer.sandbox.scenarios import HEALTHY
 
 BUSY = Path(__file__).with_name("busy.py")
 SIZE = 60_000
-STALLED = (Stall(after=SIZE // 2),)
+STALLS_AT = SIZE // 2
+STALLED = (Stall(after=STALLS_AT),)
 PACED = (Slow(rate=20 * SIZE, shared=True),)  # so many files a second
 
 
@@ -70,9 +71,9 @@ def _open_in(pid):
     return found
 
 
-def partials_of(pid):
-    """The partials that a process has open and has written to."""
-    return [target for target, size in _open_in(pid) if target.suffix == ".part" and size]
+def partials_of(pid, sizes=range(1, 1 << 40)):
+    """The partials of these sizes that a process has open; without any, those that it has written to."""
+    return [target for target, size in _open_in(pid) if target.suffix == ".part" and size in sizes]
 
 
 def sockets_of(pid):
@@ -103,7 +104,7 @@ def amid_files(here, pid):
     for _ in range(10):
         here.sandbox.set_scenario(faulty(*STALLED))
         with contextlib.suppress(AssertionError):
-            here.until(lambda: partials_of(helper), 2)
+            here.until(lambda: partials_of(helper, (STALLS_AT,)), 2)  # and not one that is about to be whole
             return helper
         # None of those that stall went its way. Those that have stalled are to end before others may.
         begun = len(here.storage_requests())
